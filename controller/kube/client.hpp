@@ -53,7 +53,7 @@ class Client {
                           std::function<void(Result<std::string>)> done) = 0;
 
   /// POSTs an object (Events). Same rules.
-  virtual void create(const Resource& resource, std::string body, std::function<void(Result<Ok>)> done) = 0;
+  virtual void create(const Resource& resource, std::string body, std::function<void(Result<void>)> done) = 0;
 
   /// Lists in pages and then watches, for ever, until `stop`: relist on 410, resume elsewhere, bookmarks,
   /// backoff with jitter, Retry-After. `synced` is called after each relist_commit. Blocks; give it a thread
