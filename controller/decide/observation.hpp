@@ -54,6 +54,8 @@ struct Observation {
 
   std::optional<HoldRow> hold;
   ViolationCount violations;
+  bool violations_known = true;    ///< false: nothing records them, so nothing proves that there are none
+  std::string violations_message;  ///< where not known: what is missing
 
   /// Name of an older RlsMigration for the same project of the same database.
   std::optional<std::string> conflict_with_older;

@@ -17,10 +17,10 @@ namespace rls::decide {
 struct GateResult {
   std::string_view name;  ///< a literal: "SoakTime"
   api::GateState state = api::GateState::unknown;
-  std::string observed;
-  std::string required;
-  std::string message;            ///< where not passed: why, and what would help
-  std::optional<Time> passes_at;  ///< where time alone lets it pass
+  std::string observed{};
+  std::string required{};
+  std::string message{};            ///< where not passed: why, and what would help
+  std::optional<Time> passes_at{};  ///< where time alone lets it pass
 
   [[nodiscard]] bool open() const {
     return state == api::GateState::passed || state == api::GateState::overridden;
