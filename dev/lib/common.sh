@@ -1,7 +1,10 @@
+# shellcheck shell=bash
 # Shared by every script in dev/: where the checkout is, messages, locks, waiting.
 # Source it after `set -euo pipefail`.
 
+# shellcheck disable=SC2034 # used by those who source this
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck disable=SC2034
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/rls-operator
 
 # Messages go to stderr: stdout belongs to what a command was asked to print.
@@ -51,16 +54,25 @@ lock() {
   flock 9
 }
 
+# end_tree PID: ends a process and those it started.
+end_tree() {
+  local child
+  for child in $(pgrep -P "$1" 2>/dev/null); do end_tree "$child"; done
+  kill "$1" 2>/dev/null || true
+}
+
 # with_progress TEXT LOG COMMAND...: runs COMMAND with its output in LOG and tells
 # every 20 seconds that it still works. Ends the command when this shell is ended.
 with_progress() {
-  local text=$1 log=$2 started=$SECONDS child status=0 next=20
+  local text=$1 log=$2 started=$SECONDS child status=0 next=20 traps
   shift 2
   "$@" >>"$log" 2>&1 9>&- </dev/null &
   child=$!
-  trap 'kill '"$child"' 2>/dev/null; exit 130' INT TERM
+  traps=$(trap -p INT TERM)
+  # shellcheck disable=SC2064 # the pid of now
+  trap "end_tree $child; exit 130" INT TERM
   while kill -0 "$child" 2>/dev/null; do
-    sleep 0.2
+    sleep 0.1
     if ((SECONDS - started >= next)); then
       say "  $text: $((SECONDS - started)) s so far"
       next=$((next + 20))
@@ -68,5 +80,6 @@ with_progress() {
   done
   wait "$child" || status=$?
   trap - INT TERM
+  eval "$traps"
   return "$status"
 }

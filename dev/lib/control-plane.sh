@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Finds or makes etcd, kube-apiserver and kubectl. Needs common.sh.
 # The ways, in this order; the first that gives a complete set wins:
 #   1. KUBEBUILDER_ASSETS, the folder that setup-envtest and others set
@@ -193,34 +194,59 @@ control_plane_from_archive() {
   say "  done in $((SECONDS - started)) s: $control_plane_bin"
 }
 
-# control_plane_go: prints the go command that can build Kubernetes, and its GOTOOLCHAIN.
-control_plane_go() {
+# control_plane_find_go: sets control_plane_go to a go command that can build Kubernetes, and
+# control_plane_toolchain to the GOTOOLCHAIN it needs.
+control_plane_find_go() {
   local want version
-  have go || { control_plane_tried+=("build: go is not installed"); return 1; }
+  if ! have go && ! "$root/dev/install" go; then
+    control_plane_tried+=("build: go is not installed and could not be installed")
+    return 1
+  fi
+  control_plane_go=$(command -v go)
+  control_plane_toolchain=local
   want=$(awk '$1 == "go" { print $2 }' "$root/dev/control-plane/go.mod")
   version=$(cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || version=
   version=${version#go}
   version=${version%% *}
   if version_at_least "${version:-0}" "$want"; then
-    control_plane_toolchain=local
+    return 0
   elif version_at_least "${version:-0}" 1.21; then
     # From 1.21 on, go gets a newer go by itself, as a module.
     control_plane_toolchain=go$want+auto
   else
-    control_plane_tried+=("build: go ${version:-of unknown version} is older than 1.21")
+    # An older one (Debian 12 has 1.19) can still fetch that module.
+    control_plane_go_module "$want" && return 0
+    control_plane_tried+=("build: go is ${version:-of unknown version}, and go $want could not be fetched as a module")
     return 1
   fi
 }
 
-control_plane_from_modules() {
-  control_plane_go || return 1
+# control_plane_go_module VERSION: the toolchain VERSION out of its module. Modules lose
+# the executable bits, and are read-only, so it is copied.
+control_plane_go_module() {
+  local kept=$control_plane_cache/go$1 new dir os arch
+  if [[ ! -x $kept/bin/go ]]; then
+    os=$(go env GOOS)
+    arch=$(go env GOARCH)
+    say "  fetching go $1"
+    dir=$(cd / && GOFLAGS='' go mod download -json "golang.org/toolchain@v0.0.1-go$1.$os-$arch" 2>>"$log" 9>&- |
+      sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$/\1/p') && [[ -d $dir ]] || return 1
+    new=$(mktemp -d "$control_plane_cache/.new.XXXXXX")
+    cp -r --no-preserve=mode "$dir/." "$new" && chmod 755 "$new" "$new"/bin/* "$new/pkg/tool/${os}_$arch"/* || return 1
+    mv "$new" "$kept"
+  fi
+  control_plane_go=$kept/bin/go
+}
 
-  local new log started=$SECONDS version=$control_plane_built minor package flags
+control_plane_from_modules() {
+  local new log=$control_plane_cache/build.log started=$SECONDS
+  local version=$control_plane_built minor package flags
+  : >"$log"
+  control_plane_find_go || { tail_of "$log"; return 1; }
+
   minor=${version#v1.}
   minor=${minor%%.*}
   new=$(control_plane_new_dir)
-  log=$control_plane_cache/build.log
-  : >"$log"
   mkdir "$new/set"
 
   # Without these stamps the programs would call themselves v0.0.0-master.
@@ -257,7 +283,7 @@ control_plane_go_build() {
       build) export GOFLAGS="-mod=readonly -trimpath -buildvcs=false" ;;
       *) export GOFLAGS= ;;
     esac
-    with_progress "$text" "$log" nice go "$@"
+    with_progress "$text" "$log" nice "$control_plane_go" "$@"
   ) || return 1
   say "  $text: $((SECONDS - step)) s"
 }

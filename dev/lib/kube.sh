@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # etcd and kube-apiserver of one instance. Needs common.sh, process.sh, ports.sh,
 # control_plane_bin, and run: the folder of the instance.
 
@@ -8,7 +9,7 @@ kube_users=(admin alice bob nobody)
 kube_certificates() {
   local pki=$run/pki
   [[ -e $pki/done ]] && return 0
-  mkdir -p -m 700 "$pki"
+  (umask 077 && mkdir -p "$pki")
   kube_make_certificates "$pki" >"$run/openssl.log" 2>&1 ||
     { tail_of "$run/openssl.log"; die "the certificates could not be made"; }
   touch "$pki/done"

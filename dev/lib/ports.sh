@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Free ports on 127.0.0.1 for several instances that start at the same time.
 # Needs common.sh. A port is taken by creating a file with its number, which only one
 # process can do; the file names the instance, and is stale when that is gone. They are
@@ -19,7 +20,7 @@ port_listened() {
 # take_port RUN-DIR: prints a port that is free and ours.
 take_port() {
   local tries port file
-  mkdir -p -m 700 "$ports_dir"
+  [[ -d $ports_dir ]] || mkdir -m 700 "$ports_dir" 2>/dev/null || [[ -d $ports_dir ]] || die "cannot make $ports_dir"
   for ((tries = 0; tries < 200; tries++)); do
     port=$((ports_first + (RANDOM * 32768 + RANDOM) % ports_count))
     file=$ports_dir/$port

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The PostgreSQL server of one instance. Needs common.sh, process.sh, ports.sh, and
 # run: the folder of the instance.
 

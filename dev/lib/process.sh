@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Processes that outlive the script that started them.
 # A pid file holds "PID START": the kernel gives pids out again, but never with the same
 # start time, so a pid file left over from yesterday cannot make us kill a stranger.
