@@ -46,9 +46,13 @@ struct RlsDatabase {
   DatabaseStatus status;
 };
 
-/// Decodes one object as the API server sends it. Terminal errors name the field.
+/// Decodes one object as the API server sends it. Unknown fields are ignored. Errors are terminal:
+/// InvalidObject (no JSON), InvalidSpec (the message names the field). A bad status is no error: what cannot
+/// be read of it is left at its default, and so is written anew.
 Result<RlsDatabase> decode_database(std::string_view json);
-/// The object to PUT on /status: apiVersion, kind, metadata with resourceVersion and uid, and the status.
+/// The object to PUT on /status: apiVersion, kind, name, namespace, uid and resourceVersion, and the status
+/// without what is empty. The API server keeps its own spec, labels and annotations. Never fails; `fit`
+/// (limits.hpp) before, else the API server may refuse it.
 std::string encode_status(const ObjectMeta& meta, const DatabaseStatus& status);
 
 }  // namespace rls::api

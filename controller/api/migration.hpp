@@ -87,8 +87,8 @@ struct MigrationStatus {
   std::optional<Phase> phase;
   std::optional<Time> phase_since;
   std::optional<Time> clean_since;
-  std::optional<Time> eligible_at;
-  std::string blocked_by;  ///< the gates not passed, "SoakTime,Violations": for the column
+  std::optional<Time> eligible_at;  ///< rounded up to the second (`fit`)
+  std::string blocked_by;           ///< the gates not passed, "SoakTime,Violations": for the column
   std::optional<ViolationsStatus> violations;
   std::vector<GateStatus> gates;
   std::vector<HistoryEntry> history;  ///< newest first, ≤ 10
@@ -100,15 +100,17 @@ struct MigrationStatus {
 struct RlsMigration {
   ObjectMeta meta;
   std::optional<Phase> hold_at;    ///< annotation hold-at
-  std::string hold_at_unreadable;  ///< its value where it is not a phase: then nothing is promoted
+  std::string hold_at_unreadable;  ///< its value ("(empty)" if it is) where it is not a phase: then nothing
+                                   ///< is promoted
   std::string requested_at;        ///< annotation
   MigrationSpec spec;
   MigrationStatus status;
 };
 
-/// Decodes one object as the API server sends it. Terminal errors name the field.
+/// Decodes one object as the API server sends it; rules as decode_database.
 Result<RlsMigration> decode_migration(std::string_view json);
-/// The object to PUT on /status: apiVersion, kind, metadata with resourceVersion and uid, and the status.
+/// The object to PUT on /status; rules as for RlsDatabase. Times are written as exact as they are, those of
+/// conditions to the second.
 std::string encode_status(const ObjectMeta& meta, const MigrationStatus& status);
 
 }  // namespace rls::api

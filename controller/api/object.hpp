@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/base/result.hpp"
 #include "controller/base/time.hpp"
 
 namespace rls::api {
@@ -37,6 +38,10 @@ struct ObjectMeta {
 
   bool operator==(const ObjectMeta&) const = default;
 };
+
+/// Decodes only the metadata, of an object of any kind: for deletions, and to know whose spec it is that
+/// decode_migration or decode_database refused.
+Result<ObjectMeta> decode_meta(std::string_view json);
 
 enum class ConditionStatus { is_true, is_false, unknown };
 std::string_view to_string(ConditionStatus status);  ///< "True", "False", "Unknown"
