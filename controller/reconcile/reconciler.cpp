@@ -322,7 +322,7 @@ void Reconciler::publish_database(const api::RlsDatabase& database, const Databa
   api::DatabaseStatus wanted = project(base, outcome, clock_.now());
   if (wanted == current->status) return;
   writer_.submit(
-      {database_key(database.meta.name), database.meta.uid, clock_.now(), false, std::move(wanted)});
+      {database_key(database.meta.name), database.meta.uid, clock_.steady(), false, std::move(wanted)});
 }
 
 }  // namespace rls::reconcile

@@ -112,11 +112,12 @@ void StatusWriter::send(StatusWrite write) {
       std::visit([&](const auto& status) { return api::encode_status(*meta, status); }, write.status);
   const kube::Resource resource = resource_of(write.key);
   const api::ObjectName name = write.key.name;
-  client_.put_status(resource, name, std::move(body),
-                     [this, write = std::move(write), version = meta->resource_version](Result<std::string> result) {
-                       settle(write, version, std::move(result));
-                       pump();
-                     });
+  client_.put_status(
+      resource, name, std::move(body),
+      [this, write = std::move(write), version = meta->resource_version](Result<std::string> result) {
+        settle(write, version, std::move(result));
+        pump();
+      });
 }
 
 void StatusWriter::settle(const StatusWrite& write, const std::string& sent_version,

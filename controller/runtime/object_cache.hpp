@@ -80,13 +80,18 @@ class ObjectCache {
   Pointer upsert(T object) {
     auto after = std::make_shared<const T>(std::move(object));
     const std::unique_lock lock(mutex_);
-    const Pointer before = take_out_locked(after->meta.name);
-    if (index_of_) {
-      std::vector<Pointer>& members = index_[index_of_(*after)];
-      members.insert(std::lower_bound(members.begin(), members.end(), after, by_name), after);
-    }
-    objects_.insert(std::move(after));
-    return before;
+    return put_locked(std::move(after));
+  }
+
+  /// Replaces `expected` by `next` (same name) where it still is what the cache holds; else changes nothing and
+  /// returns false: somebody told of something newer meanwhile.
+  bool replace_if_current(const Pointer& expected, T next) {
+    auto after = std::make_shared<const T>(std::move(next));
+    const std::unique_lock lock(mutex_);
+    const auto found = objects_.find(after->meta.name);
+    if (found == objects_.end() || *found != expected) return false;
+    put_locked(std::move(after));
+    return true;
   }
 
   /// Returns what was erased (nullptr: nothing).
@@ -143,6 +148,17 @@ class ObjectCache {
   static bool by_name(const Pointer& a, const Pointer& b) { return a->meta.name < b->meta.name; }
   static bool same_version(const T& a, const T& b) {
     return a.meta.uid == b.meta.uid && a.meta.resource_version == b.meta.resource_version;
+  }
+
+  /// With mutex_ held. Returns what stood there before.
+  Pointer put_locked(Pointer after) {
+    Pointer before = take_out_locked(after->meta.name);
+    if (index_of_) {
+      std::vector<Pointer>& members = index_[index_of_(*after)];
+      members.insert(std::lower_bound(members.begin(), members.end(), after, by_name), after);
+    }
+    objects_.insert(std::move(after));
+    return before;
   }
 
   /// With mutex_ held.
