@@ -29,10 +29,10 @@ struct FakeWorld {
     Phase phase = Phase::pending;
     Phase last_ours = Phase::pending;
     Time since = at("2026-01-01T00:00:00Z");
-    decide::ViolationCount violations;
-    std::optional<decide::HoldRow> hold;
-    std::optional<Phase> wanted_at_drift;
-    std::vector<api::HistoryEntry> ledger;  // oldest first
+    decide::ViolationCount violations{};
+    std::optional<decide::HoldRow> hold{};
+    std::optional<Phase> wanted_at_drift{};
+    std::vector<api::HistoryEntry> ledger{};  // oldest first
   };
   std::map<std::string, Project> projects;
   Time now = at("2026-01-15T12:00:00Z");
