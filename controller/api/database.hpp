@@ -1,0 +1,58 @@
+#pragma once
+// RlsDatabase: one database that the operator may change (design 2-api, RlsDatabase).
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/api/object.hpp"
+#include "controller/api/phase.hpp"
+#include "controller/base/result.hpp"
+
+namespace rls::api {
+
+struct SecretKeyRef {
+  std::string name;
+  std::string key = "uri";
+  bool operator==(const SecretKeyRef&) const = default;
+};
+
+/// Managed is refused by the CRD until the managed runtime is there.
+enum class RuntimeMode { adopted };
+
+struct DatabaseSpec {
+  SecretKeyRef secret;
+  int max_connections = 4;
+  RuntimeMode mode = RuntimeMode::adopted;
+  std::string schema = "public";                          ///< where the adopted objects live
+  Duration lock_timeout = std::chrono::seconds{5};        ///< R-C3
+  Duration statement_timeout = std::chrono::seconds{30};  ///< R-C3
+  bool operator==(const DatabaseSpec&) const = default;
+};
+
+struct DatabaseStatus {
+  std::int64_t observed_generation = -1;
+  std::string server_version;     ///< "15.18"
+  std::string system_identifier;  ///< of the cluster that was first seen; another one needs an explicit yes
+  std::map<std::string, std::int64_t> projects;  ///< number of projects in the database by phase
+  std::vector<Condition> conditions;
+  bool operator==(const DatabaseStatus&) const = default;
+};
+
+struct RlsDatabase {
+  ObjectMeta meta;
+  DatabaseSpec spec;
+  DatabaseStatus status;
+};
+
+/// Decodes one object as the API server sends it. Unknown fields are ignored. Errors are terminal:
+/// InvalidObject (no JSON), InvalidSpec (the message names the field). A bad status is no error: what cannot
+/// be read of it is left at its default, and so is written anew.
+Result<RlsDatabase> decode_database(std::string_view json);
+/// The object to PUT on /status: apiVersion, kind, name, namespace, uid and resourceVersion, and the status
+/// without what is empty. The API server keeps its own spec, labels and annotations. Never fails; `fit`
+/// (limits.hpp) before, else the API server may refuse it.
+std::string encode_status(const ObjectMeta& meta, const DatabaseStatus& status);
+
+}  // namespace rls::api

@@ -1,0 +1,129 @@
+// The status as JSON. Field names: crds/. Times: conditions' to the second (metav1.Time), all others as exact
+// as they are, so that what is read back equals what the database said.
+
+#include "controller/api/database.hpp"
+#include "controller/api/json_writer.hpp"
+#include "controller/api/migration.hpp"
+
+namespace rls::api {
+namespace {
+
+void write_time(JsonWriter& json, std::string_view name, Time time) {
+  json.member(name, std::string_view(format_rfc3339(time)));
+}
+
+void write_time(JsonWriter& json, std::string_view name, const std::optional<Time>& time) {
+  if (time) write_time(json, name, *time);
+}
+
+template <class Item, class WriteItem>
+void write_list(JsonWriter& json, std::string_view name, const std::vector<Item>& items,
+                WriteItem write_item) {
+  if (items.empty()) return;
+  json.key(name).begin_array();
+  for (const Item& item : items) {
+    json.begin_object();
+    write_item(json, item);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+void write_condition(JsonWriter& json, const Condition& condition) {
+  json.member("type", condition.type);
+  json.member("status", to_string(condition.status));
+  json.member("reason", condition.reason);
+  json.key("message").value(condition.message);  // required by metav1.Condition, also when empty
+  json.member("observedGeneration", condition.observed_generation);
+  json.member("lastTransitionTime", std::string_view(format_rfc3339_seconds(condition.last_transition)));
+}
+
+void write_gate(JsonWriter& json, const GateStatus& gate) {
+  json.member("name", gate.name);
+  json.member("state", to_string(gate.state));
+  write_time(json, "since", gate.since);
+  json.member("observed", gate.observed);
+  json.member("required", gate.required);
+  json.member("message", gate.message);
+}
+
+void write_history_entry(JsonWriter& json, const HistoryEntry& entry) {
+  json.member("id", entry.id);
+  if (entry.from) json.member("from", to_string(*entry.from));
+  json.member("to", to_string(entry.to));
+  write_time(json, "time", entry.time);
+  json.member("reason", entry.reason);
+}
+
+void write_violations(JsonWriter& json, const ViolationsStatus& violations) {
+  json.key("violations").begin_object();
+  json.member("total", violations.total);
+  write_time(json, "lastSeen", violations.last_seen);
+  write_list(json, "byTable", violations.by_table, [](JsonWriter& out, const ViolationsStatus::Table& row) {
+    out.member("table", row.table);
+    out.member("count", row.count);
+  });
+  write_list(json, "samples", violations.samples, [](JsonWriter& out, const ViolationsStatus::Sample& row) {
+    out.member("table", row.table);
+    out.member("operation", row.operation);
+    out.member("user", row.user);
+    out.member("reason", row.reason);
+    write_time(out, "time", row.time);
+  });
+  json.end_object();
+}
+
+/// Everything up to the opened `status`.
+void begin_document(JsonWriter& json, std::string_view kind, const ObjectMeta& meta) {
+  json.begin_object();
+  json.member("apiVersion", kGroupVersion);
+  json.member("kind", kind);
+  json.key("metadata").begin_object();
+  json.member("name", meta.name.name);
+  json.member("namespace", meta.name.ns);
+  json.member("uid", meta.uid);
+  json.member("resourceVersion", meta.resource_version);
+  json.end_object();
+  json.key("status").begin_object();
+}
+
+std::string end_document(JsonWriter& json) {
+  json.end_object().end_object();
+  return json.take();
+}
+
+}  // namespace
+
+std::string encode_status(const ObjectMeta& meta, const MigrationStatus& status) {
+  JsonWriter json;
+  begin_document(json, "RlsMigration", meta);
+  json.member("observedGeneration", status.observed_generation);
+  if (status.phase) json.member("phase", to_string(*status.phase));
+  write_time(json, "phaseSince", status.phase_since);
+  write_time(json, "cleanSince", status.clean_since);
+  write_time(json, "eligibleAt", status.eligible_at);
+  json.member("blockedBy", status.blocked_by);
+  if (status.violations) write_violations(json, *status.violations);
+  write_list(json, "gates", status.gates, write_gate);
+  write_list(json, "history", status.history, write_history_entry);
+  json.member("lastHandledReconcileAt", status.last_handled_reconcile_at);
+  write_list(json, "conditions", status.conditions, write_condition);
+  return end_document(json);
+}
+
+std::string encode_status(const ObjectMeta& meta, const DatabaseStatus& status) {
+  JsonWriter json;
+  begin_document(json, "RlsDatabase", meta);
+  json.member("observedGeneration", status.observed_generation);
+  json.member("serverVersion", status.server_version);
+  json.member("systemIdentifier", status.system_identifier);
+  if (!status.projects.empty()) {
+    json.key("projects").begin_object();
+    for (const auto& [phase, count] : status.projects) json.key(well_formed(phase)).value(count);
+    json.end_object();
+  }
+  write_list(json, "conditions", status.conditions, write_condition);
+  return end_document(json);
+}
+
+}  // namespace rls::api

@@ -1,0 +1,116 @@
+#pragma once
+// RlsMigration: the desired phase of one project (design 2-api, RlsMigration).
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/api/object.hpp"
+#include "controller/api/phase.hpp"
+#include "controller/base/result.hpp"
+
+namespace rls::api {
+
+inline constexpr std::string_view kHoldAtAnnotation = "rls-operator.dev/hold-at";
+inline constexpr std::string_view kRequestedAtAnnotation = "rls-operator.dev/requested-at";
+
+/// What to do when somebody else raised the phase in the database.
+enum class DriftPolicy { report, revert };
+
+struct GatesSpec {
+  Duration shadow_soak = std::chrono::hours{168};     ///< R-A6: clean time needed in shadow
+  Duration enforcing_soak = std::chrono::hours{168};  ///< and in enforcing
+  std::int64_t max_violations = 0;
+  bool operator==(const GatesSpec&) const = default;
+};
+
+struct MigrationSpec {
+  std::string database;  ///< databaseRef.name, in the same namespace
+  std::string project;
+  Phase phase = Phase::pending;
+  DriftPolicy drift = DriftPolicy::report;
+  GatesSpec gates;
+  bool suspend = false;
+  bool operator==(const MigrationSpec&) const = default;
+};
+
+enum class GateState { passed, waiting, blocked, unknown, overridden };
+std::string_view to_string(GateState state);  ///< "Passed", "Waiting", …
+std::optional<GateState> parse_gate_state(std::string_view text);
+
+/// One line of status.gates. Detail stands only where the gate is not passed.
+struct GateStatus {
+  std::string name;
+  GateState state = GateState::unknown;
+  Time since{};  ///< when it came into this state, to the second
+  std::string observed;
+  std::string required;
+  std::string message;
+  bool operator==(const GateStatus&) const = default;
+};
+
+/// status.violations: never row values, only where and by whom (R-A7).
+struct ViolationsStatus {
+  std::int64_t total = 0;
+  std::optional<Time> last_seen;
+  struct Table {
+    std::string table;
+    std::int64_t count = 0;
+    bool operator==(const Table&) const = default;
+  };
+  std::vector<Table> by_table;  ///< ≤ 20
+  struct Sample {
+    std::string table;
+    std::string operation;
+    std::string user;
+    std::string reason;
+    std::optional<Time> time;
+    bool operator==(const Sample&) const = default;
+  };
+  std::vector<Sample> samples;  ///< newest first, ≤ 5
+  bool operator==(const ViolationsStatus&) const = default;
+};
+
+struct HistoryEntry {
+  std::string id;
+  std::optional<Phase> from;  ///< none for the first observation of an adopted project
+  Phase to = Phase::pending;
+  Time time{};
+  std::string reason;
+  bool operator==(const HistoryEntry&) const = default;
+};
+
+struct MigrationStatus {
+  std::int64_t observed_generation = -1;
+  std::optional<Phase> phase;
+  std::optional<Time> phase_since;
+  std::optional<Time> clean_since;
+  std::optional<Time> eligible_at;  ///< rounded up to the second (`fit`)
+  std::string blocked_by;           ///< the gates not passed, "SoakTime,Violations": for the column
+  std::optional<ViolationsStatus> violations;
+  std::vector<GateStatus> gates;
+  std::vector<HistoryEntry> history;  ///< newest first, ≤ 10
+  std::string last_handled_reconcile_at;
+  std::vector<Condition> conditions;
+  bool operator==(const MigrationStatus&) const = default;
+};
+
+struct RlsMigration {
+  ObjectMeta meta;
+  std::optional<Phase> hold_at;    ///< annotation hold-at
+  std::string hold_at_unreadable;  ///< its value ("(empty)" if it is) where it is not a phase: then nothing
+                                   ///< is promoted
+  std::string requested_at;        ///< annotation
+  MigrationSpec spec;
+  MigrationStatus status;
+};
+
+/// Decodes one object as the API server sends it; rules as decode_database.
+Result<RlsMigration> decode_migration(std::string_view json);
+/// The object to PUT on /status; rules as for RlsDatabase. Times are written as exact as they are, those of
+/// conditions to the second.
+std::string encode_status(const ObjectMeta& meta, const MigrationStatus& status);
+
+}  // namespace rls::api

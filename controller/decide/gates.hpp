@@ -1,0 +1,32 @@
+#pragma once
+// The gates: each says of one step up whether its evidence is there. Pure, total, independent of each other;
+// all that apply to a step are evaluated, always. `Unknown` never passes: silence is not evidence. A new gate
+// is one file in gates/, one row in the table of gates.cpp, one test file (rules: design 2-api, Gate × step).
+
+#include <vector>
+
+#include "controller/decide/plan.hpp"
+
+namespace rls::decide {
+
+/// What every gate is given. `to` is one step above `observed.phase`.
+struct GateInput {
+  const api::RlsMigration& migration;
+  const Observation& observed;
+  Phase to;
+};
+
+/// The gates of the step to `input.to`, in the order in which they are shown.
+std::vector<GateResult> evaluate_gates(const GateInput& input);
+
+/// Clean since: the latest of entering the phase and the last recorded violation. Database time.
+Time clean_since(const Observation& observed);
+
+namespace gates {
+GateResult database(const GateInput& input);    ///< reachable, primary, the same server, our claim
+GateResult soak_time(const GateInput& input);   ///< enough clean time in this phase (R-A6)
+GateResult violations(const GateInput& input);  ///< not more recorded denials than allowed (R-A6)
+GateResult hold(const GateInput& input);        ///< no brake below the step: annotation or hold row
+}  // namespace gates
+
+}  // namespace rls::decide

@@ -1,0 +1,64 @@
+#pragma once
+// What the database says of one project, read in one snapshot. The input of the decision; no IO here.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "controller/api/phase.hpp"
+#include "controller/base/time.hpp"
+
+namespace rls::decide {
+
+/// Whether the database may be believed and written (gate Database).
+enum class DatabaseState {
+  ok,
+  unreachable,  ///< no connection; `database_message` says why, without secrets
+  not_primary,  ///< a standby answered
+  changed,      ///< another system identifier than the one first seen
+  claimed,      ///< another installation owns it
+  unusable,     ///< reached, but what we need is not there (a missing table, a missing right)
+};
+
+/// The brake in the database (rls_operator.hold): set by a person with psql or rlsctl.
+struct HoldRow {
+  Phase at = Phase::pending;
+  std::string by;
+  bool operator==(const HoldRow&) const = default;
+};
+
+/// Recorded denials since the project entered its phase.
+struct ViolationCount {
+  std::int64_t count = 0;
+  std::optional<Time> last;
+  bool operator==(const ViolationCount&) const = default;
+};
+
+struct Observation {
+  DatabaseState database = DatabaseState::unreachable;
+  std::string
+      database_reason;  ///< CamelCase, where not ok: "DatabaseUnreachable", "MissingTable", "SecretNotFound"
+  std::string database_message;  ///< for people, where not ok
+  Duration not_ok_for{0};        ///< how long the database has not been ok
+
+  bool project_known = false;   ///< has a row in the status table
+  std::string project_message;  ///< where not known: what was looked for and where
+  Phase phase = Phase::pending;
+  Time phase_since{};  ///< database time: when it entered `phase`, or when we first saw it there
+  Time now{};          ///< database time of this observation
+
+  /// The phase of our own last ledger row. Another one than `phase`: somebody else moved the project.
+  Phase last_ours = Phase::pending;
+  /// Where somebody else moved it: the lowest phase that was aimed at since we noticed.
+  std::optional<Phase> wanted_at_drift;
+
+  std::optional<HoldRow> hold;
+  ViolationCount violations;
+  bool violations_known = true;    ///< false: nothing records them, so nothing proves that there are none
+  std::string violations_message;  ///< where not known: what is missing
+
+  /// Name of an older RlsMigration for the same project of the same database.
+  std::optional<std::string> conflict_with_older;
+};
+
+}  // namespace rls::decide

@@ -1,0 +1,167 @@
+#include "controller/decide/plan.hpp"
+
+#include <algorithm>
+
+#include "controller/base/text.hpp"
+#include "controller/decide/gates.hpp"
+
+namespace rls::decide {
+namespace {
+
+std::string name_of(Phase phase) { return std::string(to_string(phase)); }
+
+/// The phase aimed at: the lowest of what the spec, the annotation and the hold row say.
+Phase aim(const api::RlsMigration& migration, const Observation& seen) {
+  Phase target = migration.spec.phase;
+  if (migration.hold_at) target = std::min(target, *migration.hold_at);
+  if (seen.hold) target = std::min(target, seen.hold->at);
+  return target;
+}
+
+/// Where the database may not be believed, nothing is decided; the plan only says why.
+bool settle_untrusted_database(const Observation& seen, Plan& plan) {
+  switch (seen.database) {
+    case DatabaseState::ok: return false;
+    case DatabaseState::unreachable:
+      plan.standing =
+          seen.not_ok_for < kUnreachableGrace ? Standing::unreachable : Standing::unreachable_long;
+      break;
+    case DatabaseState::not_primary: plan.standing = Standing::not_primary; break;
+    case DatabaseState::changed: plan.standing = Standing::database_changed; break;
+    case DatabaseState::claimed: plan.standing = Standing::claimed; break;
+    case DatabaseState::unusable: plan.standing = Standing::unusable; break;
+  }
+  plan.message = seen.database_message;
+  return true;
+}
+
+std::string reason_down(const api::RlsMigration& migration, const Observation& seen, Phase to) {
+  if (migration.spec.phase == to) return "spec.phase lowered to " + name_of(to);
+  if (migration.hold_at && *migration.hold_at == to) {
+    return "held at " + name_of(to) + " by annotation " + std::string(api::kHoldAtAnnotation);
+  }
+  return "held at " + name_of(to) + " in the database by " + quoted(seen.hold ? seen.hold->by : "", 60);
+}
+
+void go_down(Plan& plan, Phase to, std::string reason) {
+  plan.step = StepKind::down;
+  plan.to = to;
+  plan.step_reason = std::move(reason);
+  plan.standing = Standing::moving;
+  plan.message = "going down to " + name_of(to) + ": " + plan.step_reason;
+}
+
+/// Somebody else moved the project. Raised: nothing but a newly lowered target moves it (Report), or it is
+/// taken back (Revert); it never climbs on, because what somebody else raised is not earned. Lowered: safe,
+/// and it climbs again on a new clock. True where the plan is settled.
+bool settle_drift(const api::RlsMigration& migration, const Observation& seen, Plan& plan) {
+  plan.drifted = seen.phase != seen.last_ours;
+  if (!plan.drifted) return false;
+  const bool raised = seen.phase > seen.last_ours;
+  plan.drift_message = "the phase in the database is " + name_of(seen.phase) + ", the operator left it at " +
+                       name_of(seen.last_ours) + ": somebody else " + (raised ? "raised" : "lowered") + " it";
+  if (!raised) return false;
+
+  const bool lowered_since = seen.wanted_at_drift && plan.target < *seen.wanted_at_drift;
+  if (seen.phase > plan.target && lowered_since) {
+    go_down(plan, plan.target, reason_down(migration, seen, plan.target));
+  } else if (migration.spec.drift == api::DriftPolicy::revert) {
+    go_down(plan, std::min(plan.target, seen.last_ours), "drift reverted: " + plan.drift_message);
+  } else {
+    plan.standing = Standing::drifted;
+    plan.message = plan.drift_message + "; lower spec.phase, or set spec.drift to Revert, to take it back";
+  }
+  return true;
+}
+
+std::string list_of(const std::vector<std::string_view>& names) {
+  std::string out;
+  for (const std::string_view name : names) {
+    if (!out.empty()) out += ", ";
+    out += name;
+  }
+  return out;
+}
+
+void weigh_step_up(const api::RlsMigration& migration, const Observation& seen, Plan& plan) {
+  const Phase next = next_phase(seen.phase);
+  plan.gates = evaluate_gates({migration, seen, next});
+  bool all_open = true;
+  bool held = false;
+  for (const GateResult& gate : plan.gates) {
+    if (gate.open()) continue;
+    all_open = false;
+    if (gate.name == "Hold") held = true;
+    if (gate.name == "SoakTime") plan.eligible_at = gate.passes_at;
+    if (gate.passes_at && *gate.passes_at > seen.now) {
+      plan.recheck_at = plan.recheck_at ? std::min(*plan.recheck_at, *gate.passes_at) : *gate.passes_at;
+    }
+  }
+  plan.held = held;
+
+  if (held) {
+    plan.standing = Standing::held;
+    for (const GateResult& gate : plan.gates) {
+      if (gate.name == "Hold") plan.message = gate.message;
+    }
+  } else if (migration.spec.suspend) {
+    plan.standing = Standing::suspended;
+    plan.message = "spec.suspend stops promotions; demotions still happen";
+  } else if (!all_open) {
+    plan.standing = Standing::awaiting_gates;
+    plan.message = "waiting to go from " + name_of(seen.phase) + " to " + name_of(next) + " at " +
+                   list_of(plan.blocked_by());
+  } else {
+    plan.step = StepKind::up;
+    plan.to = next;
+    plan.step_reason = "all gates passed";
+    plan.standing = Standing::moving;
+    plan.message = "going up to " + name_of(next);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string_view> Plan::blocked_by() const {
+  std::vector<std::string_view> names;
+  for (const GateResult& gate : gates) {
+    if (!gate.open()) names.push_back(gate.name);
+  }
+  return names;
+}
+
+Plan decide(const api::RlsMigration& migration, const Observation& seen) {
+  Plan plan;
+  plan.target = aim(migration, seen);
+
+  if (seen.conflict_with_older) {
+    plan.standing = Standing::conflict;
+    plan.message = "project " + quoted(migration.spec.project, 60) +
+                   " already belongs to the older RlsMigration " + quoted(*seen.conflict_with_older, 80) +
+                   ": delete one of the two";
+    return plan;
+  }
+  if (settle_untrusted_database(seen, plan)) return plan;
+  if (!seen.project_known) {
+    plan.standing = Standing::unknown_project;
+    plan.message = seen.project_message;
+    return plan;
+  }
+
+  plan.clean_since = clean_since(seen);
+  if (settle_drift(migration, seen, plan)) return plan;
+  if (seen.phase > plan.target) {
+    go_down(plan, plan.target, reason_down(migration, seen, plan.target));
+    return plan;
+  }
+  if (seen.phase == migration.spec.phase) {
+    plan.target_reached = !plan.drifted;
+    plan.standing = plan.drifted ? Standing::drifted : Standing::target_reached;
+    plan.message = plan.drifted ? plan.drift_message : "the project is in " + name_of(seen.phase);
+    return plan;
+  }
+  weigh_step_up(migration, seen, plan);
+  return plan;
+}
+
+}  // namespace rls::decide

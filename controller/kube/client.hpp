@@ -1,0 +1,77 @@
+#pragma once
+// The Kubernetes API as the operator uses it: reading and writing single objects, lists and watches.
+// Every call goes through the Seam. Thread-safe.
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "controller/api/object.hpp"
+#include "controller/base/result.hpp"
+#include "controller/base/seam.hpp"
+#include "controller/kube/transport.hpp"
+
+namespace rls::kube {
+
+/// A collection: group/version and plural. `ns` empty: all namespaces.
+struct Resource {
+  std::string group_version;  ///< "v1", "rls-operator.dev/v1alpha1"
+  std::string plural;         ///< "rlsmigrations"
+  std::string ns;
+
+  [[nodiscard]] std::string path() const;                        ///< of the collection
+  [[nodiscard]] std::string path(const api::ObjectName&) const;  ///< of one object, percent-encoded
+};
+
+/// Takes what a list and a watch bring. Called by one thread at a time. Texts live only during the call.
+class ObjectSink {
+ public:
+  virtual ~ObjectSink() = default;
+  virtual void relist_begin() = 0;
+  virtual void relist_item(std::string_view object_json) = 0;
+  virtual void relist_commit() = 0;                        ///< swap: what did not come in this list is gone
+  virtual void relist_abort() = 0;                         ///< cut mid-page: forget what came since begin
+  virtual void applied(std::string_view object_json) = 0;  ///< ADDED or MODIFIED
+  virtual void deleted(std::string_view object_json) = 0;
+};
+
+class Client {
+ public:
+  virtual ~Client() = default;
+
+  /// One object's JSON. Errors: NotFound (terminal), Forbidden (terminal, names the RBAC rule that is
+  /// missing), Unauthorized (transient: the token is read again), others transient.
+  virtual Result<std::string> get(const Resource& resource, const api::ObjectName& name) = 0;
+
+  /// PUTs `body` to /status; `done` is called once on a library thread and must not block.
+  /// Errors: Conflict (conflict: the resourceVersion is stale), NotFound (terminal), Invalid (terminal: our
+  /// bug, the message is the server's), TooManyRequests (transient), others transient. On success: the new
+  /// resourceVersion.
+  virtual void put_status(const Resource& resource, const api::ObjectName& name, std::string body,
+                          std::function<void(Result<std::string>)> done) = 0;
+
+  /// POSTs an object (Events). Same rules.
+  virtual void create(const Resource& resource, std::string body, std::function<void(Result<void>)> done) = 0;
+
+  /// Lists in pages and then watches, for ever, until `stop`: relist on 410, resume elsewhere, bookmarks,
+  /// backoff with jitter, Retry-After. `synced` is called after each relist_commit. Blocks; give it a thread
+  /// of its own.
+  virtual void list_and_watch(const Resource& resource, ObjectSink& sink, std::function<void()> synced,
+                              std::stop_token stop) = 0;
+};
+
+/// Where the API server is and who we are. In this order: `kubeconfig` (a path) with `context` (empty: its
+/// current one) where given; $KUBECONFIG; the service account of the Pod. Errors name the file, the field and
+/// the remedy.
+struct ClientOptions {
+  std::string kubeconfig;
+  std::string context;
+};
+Result<std::unique_ptr<Client>> make_client(const ClientOptions& options, Seam& seam);
+
+/// The namespace that the credentials name (service account's file, or the context's), or "default".
+std::string default_namespace(const ClientOptions& options);
+
+}  // namespace rls::kube

@@ -1,0 +1,102 @@
+#pragma once
+// The port to one PostgreSQL database: what the reconcilers ask of it. Implementation: adopted_database.hpp.
+// Every call is blocking and belongs on a worker thread. Calls on one object are serialised by the caller.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "controller/api/database.hpp"
+#include "controller/api/migration.hpp"
+#include "controller/base/result.hpp"
+#include "controller/decide/observation.hpp"
+
+namespace rls::postgres {
+
+/// Who we are, for the claim (design 2-api, Claim): two objects, two clusters or a restored clone never
+/// fight.
+struct Claimant {
+  std::string install_id;  ///< of this installation: the cluster's and the operator's namespace
+  api::ObjectName database;
+  std::string database_uid;
+};
+
+/// What was found when the database was opened.
+struct DatabaseFacts {
+  std::string server_version;  ///< "15.18"
+  std::string system_identifier;
+  std::int64_t epoch = 1;  ///< of the fence
+};
+
+/// One project asked about.
+struct ProjectQuery {
+  std::string project;
+  Phase wanted = Phase::pending;  ///< the phase aimed at now; recorded where drift is first seen
+};
+
+/// One move that was decided.
+struct Move {
+  std::string project;
+  Phase from = Phase::pending;
+  Phase to = Phase::pending;
+  std::string reason;  ///< for ledger and audit row
+  std::string actor;   ///< "RlsMigration team-a/sm", for ledger and audit row
+};
+
+enum class MoveOutcome {
+  moved,
+  obsolete,  ///< decided again under the locks: another answer; nothing was changed
+  failed,    ///< this project's own rows refuse; others of the batch are not hurt
+};
+
+struct MoveResult {
+  MoveOutcome outcome = MoveOutcome::obsolete;
+  std::optional<api::HistoryEntry> entry;  ///< where moved
+  std::optional<Error> error;              ///< where failed
+};
+
+/// Decides again on what is seen under the locks: the phase to go to, or nothing.
+using DecideAgain = std::function<std::optional<Phase>(std::size_t move_index, const decide::Observation&)>;
+
+class ProjectDatabase {
+ public:
+  virtual ~ProjectDatabase() = default;
+
+  /// Connects where not connected, proves that this is the primary and the claim is ours, creates or upgrades
+  /// the operator's own schema `rls_operator`, finds the adopted tables and columns in the catalogue.
+  /// Idempotent and cheap when nothing changed (one statement).
+  /// Reasons: DatabaseUnreachable, AuthenticationFailed, TlsFailed, NotPrimary, Claimed, MissingTable,
+  /// MissingColumn, MissingPrivilege, UnsupportedServer, TooManyConnections.
+  virtual Result<DatabaseFacts> open(const Claimant& claimant) = 0;
+
+  /// One Observation per query, in the order asked, from one snapshot; database state is `ok` in each.
+  /// A project seen for the first time is ledgered as `adopted`, one that somebody else moved as `drift`.
+  /// Does not set `conflict_with_older`.
+  virtual Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries) = 0;
+
+  /// Moves those that may move, in one transaction (design 3-database, One transition, one transaction); asks
+  /// `again` for each under the locks. One result per move, in order. An Error means that nothing was moved,
+  /// but for kind in_doubt: it could not be found out. A single row's refusal is found by bisection and is
+  /// that row's result.
+  virtual Result<std::vector<MoveResult>> move(std::span<const Move> moves, const DecideAgain& again) = 0;
+
+  /// The newest ten ledger entries of each project, newest first (status.history).
+  virtual Result<std::vector<std::vector<api::HistoryEntry>>> history(
+      std::span<const std::string> projects) = 0;
+
+  /// Violations of each project since it entered its phase: by table (≤ 20), newest samples (≤ 5) (R-A7).
+  virtual Result<std::vector<api::ViolationsStatus>> violations(std::span<const std::string> projects) = 0;
+
+  /// Number of projects in the database per phase.
+  virtual Result<std::map<std::string, std::int64_t>> count_by_phase() = 0;
+
+  /// Ends the connection at once; the next `open` makes a new one. Thread-safe, so that SIGTERM can use it.
+  virtual void interrupt() = 0;
+};
+
+}  // namespace rls::postgres

@@ -1,0 +1,328 @@
+#include "controller/reconcile/reconciler.hpp"
+
+#include <algorithm>
+
+#include "controller/base/log.hpp"
+#include "controller/base/text.hpp"
+
+namespace rls::reconcile {
+namespace {
+
+constexpr const char* kLogger = "reconcile";
+// From pending to complete there are three steps; each round takes one.
+constexpr int kRounds = 3;
+// One transaction moves so many at the most (design 3-database: 256 rows a statement).
+constexpr std::size_t kMovesPerTransaction = 256;
+// A change of counters alone is written at most so often (design 2-api).
+constexpr std::chrono::seconds kCounterInterval{60};
+
+Key database_key(const api::ObjectName& database) { return {Kind::database, database}; }
+Key migration_key(const api::RlsMigration& migration) { return {Kind::migration, migration.meta.name}; }
+
+std::string actor_of(const api::RlsMigration& migration) {
+  return "RlsMigration " + migration.meta.name.str();
+}
+
+decide::StepFailure failure_of(const Error& error) {
+  return {error.reason, error.message, error.kind == ErrorKind::terminal};
+}
+
+}  // namespace
+
+void Reconciler::process(const Queue::Batch& batch) {
+  const auto began = clock_.steady();
+  const api::ObjectName& name = batch.group;
+  const bool whole = std::find(batch.keys.begin(), batch.keys.end(), database_key(name)) != batch.keys.end();
+  std::vector<Item> items = items_of(batch, whole);
+  const auto database = caches_.databases.get(name);
+  bool failed = false;
+
+  if (database == nullptr) {
+    sessions_.forget(name);
+    observer_.database_up(name, std::nullopt);
+    writer_.forget(database_key(name));
+    fail_all(
+        items,
+        transient("DatabaseNotFound", "RlsDatabase " + quoted(name.str()) +
+                                          " does not exist: create it, or correct spec.databaseRef.name"),
+        Duration{0});
+  } else {
+    DatabaseOutcome outcome;
+    auto open = sessions_.open(*database, batch.priority);
+    if (open) {
+      outcome.facts = open->facts;
+      outcome.error = work_on(*open, items);
+      if (whole && !outcome.error) {
+        auto counted = open->database->count_by_phase();
+        if (counted) {
+          outcome.projects = std::move(counted).value();
+        } else {
+          outcome.error = counted.error();
+        }
+      }
+      if (outcome.error) {
+        outcome.facts.reset();
+        Sessions::drop(*open);
+        sessions_.note(name, false);
+        if (outcome.error->reason == "FenceLost") fence_lost_(outcome.error->message);
+      }
+    } else {
+      outcome.error = open.error();
+    }
+    if (outcome.error) {
+      failed = true;
+      outcome.not_ok_for = sessions_.not_ok_for(name);
+      fail_all(items, *outcome.error, outcome.not_ok_for);
+      log::warn(kLogger, "database cannot be used",
+                {{"namespace", name.ns},
+                 {"database", name.name},
+                 {"reason", outcome.error->reason},
+                 {"err", outcome.error->message}});
+    }
+    observer_.database_up(name, !failed);
+    if (whole) publish_database(*database, outcome);
+    if (failed) {
+      queue_.retry(name, database_key(name));  // its next look covers all of its migrations
+    } else if (whole) {
+      queue_.forget(database_key(name));
+      queue_.add(name, database_key(name), clock_.steady() + options_.observe_interval);
+    }
+  }
+
+  for (const Item& item : items) {
+    publish(item);
+    schedule(item);
+  }
+  const std::chrono::duration<double> took = clock_.steady() - began;
+  observer_.reconciled(whole ? Kind::database : Kind::migration, batch.keys.size(), took, failed);
+}
+
+/// The migrations to look at: those of the batch, or all of the database's.
+std::vector<Reconciler::Item> Reconciler::items_of(const Queue::Batch& batch, bool whole) {
+  std::vector<Item> items;
+  const auto take = [&](MigrationPointer migration) {
+    Item item{std::move(migration), clock_.steady(), {}};
+    item.outcome.observed.conflict_with_older = caches_.owners.older_than(*item.migration);
+    items.push_back(std::move(item));
+  };
+  if (whole) {
+    for (auto& migration : caches_.migrations.by_index(batch.group)) take(std::move(migration));
+    return items;
+  }
+  for (const Key& key : batch.keys) {
+    auto migration = caches_.migrations.get(key.name);
+    if (migration == nullptr) {
+      writer_.forget(key);
+    } else if (database_of(*migration) == batch.group) {
+      take(std::move(migration));
+    }
+  }
+  return items;
+}
+
+/// Observes, decides and moves until nothing is due. An Error: the database cannot be used any further.
+std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>& items) {
+  std::vector<Item*> pending;
+  for (Item& item : items) {
+    if (item.outcome.observed.conflict_with_older) {
+      item.outcome.observed.database = decide::DatabaseState::ok;
+      item.outcome.plan = decide::decide(*item.migration, item.outcome.observed);
+    } else {
+      pending.push_back(&item);
+    }
+  }
+
+  for (int round = 0; round <= kRounds && !pending.empty(); ++round) {
+    if (auto error = observe(open, pending)) return error;
+    std::vector<Item*> due, moved;
+    for (Item* item : pending) {
+      if (item->outcome.plan.step != decide::StepKind::none) due.push_back(item);
+    }
+    if (round == kRounds) break;
+    // What goes down goes first.
+    std::stable_partition(due.begin(), due.end(),
+                          [](const Item* item) { return item->outcome.plan.step == decide::StepKind::down; });
+    for (std::size_t at = 0; at < due.size(); at += kMovesPerTransaction) {
+      const std::span<Item* const> part(due.data() + at, std::min(kMovesPerTransaction, due.size() - at));
+      if (auto error = move(open, part, moved)) {
+        // Somebody blocks these rows, or they changed under us: that is theirs alone, and is tried again.
+        const bool theirs = error->kind == ErrorKind::conflict || error->reason == "LockTimeout";
+        if (!theirs) return error;
+        for (Item* item : part) item->outcome.failure = failure_of(*error);
+      }
+    }
+    pending = std::move(moved);
+  }
+  fetch_details(open, items);
+  return std::nullopt;
+}
+
+std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*>& items) {
+  std::vector<postgres::ProjectQuery> queries;
+  queries.reserve(items.size());
+  for (const Item* item : items) {
+    const api::RlsMigration& migration = *item->migration;
+    const Phase asked =
+        migration.hold_at ? std::min(migration.spec.phase, *migration.hold_at) : migration.spec.phase;
+    queries.push_back({migration.spec.project, asked});
+  }
+  const auto began = clock_.steady();
+  auto seen = open.database->observe(queries);
+  if (!seen) return seen.error();
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    items[i]->observed_at = began;
+    items[i]->outcome.observed = std::move((*seen)[i]);
+    items[i]->outcome.plan = decide::decide(*items[i]->migration, items[i]->outcome.observed);
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* const> items,
+                                      std::vector<Item*>& moved) {
+  std::vector<postgres::Move> moves;
+  moves.reserve(items.size());
+  for (const Item* item : items) {
+    moves.push_back({item->migration->spec.project, item->outcome.observed.phase, item->outcome.plan.to,
+                     item->outcome.plan.step_reason, actor_of(*item->migration)});
+  }
+  // Under the locks the freshest spec counts: somebody may have lowered it, held it or deleted the object
+  // since.
+  const auto again = [&](std::size_t i, const decide::Observation& seen) -> std::optional<Phase> {
+    const auto fresh = caches_.migrations.get(items[i]->migration->meta.name);
+    if (fresh == nullptr || fresh->meta.uid != items[i]->migration->meta.uid) return std::nullopt;
+    decide::Observation observed = seen;
+    observed.conflict_with_older = caches_.owners.older_than(*fresh);
+    const decide::Plan plan = decide::decide(*fresh, observed);
+    if (plan.step == decide::StepKind::none) return std::nullopt;
+    return plan.to;
+  };
+
+  const auto began = clock_.steady();
+  auto results = open.database->move(moves, again);
+  observer_.transaction(clock_.steady() - began);
+  if (!results) {
+    for (const postgres::Move& tried : moves) observer_.transition(tried.from, tried.to, false);
+    return results.error();
+  }
+
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    Item& item = *items[i];
+    const postgres::MoveResult& result = (*results)[i];
+    const postgres::Move& tried = moves[i];
+    const auto& name = item.migration->meta.name;
+    switch (result.outcome) {
+      case postgres::MoveOutcome::moved:
+        item.outcome.failure.reset();
+        moved.push_back(&item);
+        observer_.transition(tried.from, tried.to, true);
+        log::info(kLogger, "project moved",
+                  {{"namespace", name.ns},
+                   {"name", name.name},
+                   {"project", tried.project},
+                   {"from", to_string(tried.from)},
+                   {"to", to_string(tried.to)},
+                   {"reason", tried.reason},
+                   {"transition", result.entry ? result.entry->id : ""}});
+        break;
+      case postgres::MoveOutcome::obsolete: break;  // `schedule` lets it come again at once
+      case postgres::MoveOutcome::failed:
+        item.outcome.failure = failure_of(*result.error);
+        observer_.transition(tried.from, tried.to, false);
+        log::error(kLogger, "project could not be moved",
+                   {{"namespace", name.ns},
+                    {"name", name.name},
+                    {"project", tried.project},
+                    {"from", to_string(tried.from)},
+                    {"to", to_string(tried.to)},
+                    {"reason", result.error->reason},
+                    {"err", result.error->message}});
+        break;
+    }
+  }
+  return std::nullopt;
+}
+
+/// History and violations are read only where the status does not hold them yet. What cannot be read now is
+/// read at the next look; the status keeps what stands.
+void Reconciler::fetch_details(Sessions::Open& open, std::vector<Item>& items) {
+  const auto fetch = [&](auto wanted, auto read, auto store) {
+    std::vector<Item*> chosen;
+    std::vector<std::string> projects;
+    for (Item& item : items) {
+      if (!wanted(item)) continue;
+      chosen.push_back(&item);
+      projects.push_back(item.migration->spec.project);
+    }
+    if (projects.empty()) return;
+    auto read_result = read(projects);
+    if (!read_result) {
+      log::warn(kLogger, "details for status could not be read", {{"err", read_result.error().message}});
+      return;
+    }
+    for (std::size_t i = 0; i < chosen.size(); ++i) store(*chosen[i], std::move((*read_result)[i]));
+  };
+  fetch([](const Item& item) { return needs_history(*item.migration, item.outcome.observed); },
+        [&](const auto& projects) { return open.database->history(projects); },
+        [](Item& item, auto history) { item.outcome.history = std::move(history); });
+  fetch([](const Item& item) { return needs_violations(*item.migration, item.outcome.observed); },
+        [&](const auto& projects) { return open.database->violations(projects); },
+        [](Item& item, auto violations) { item.outcome.violations = std::move(violations); });
+}
+
+void Reconciler::fail_all(std::vector<Item>& items, const Error& error, Duration not_ok_for) {
+  for (Item& item : items) {
+    auto conflict = std::move(item.outcome.observed.conflict_with_older);
+    item.outcome.observed = unusable_observation(error, not_ok_for);
+    item.outcome.observed.conflict_with_older = std::move(conflict);
+    item.outcome.plan = decide::decide(*item.migration, item.outcome.observed);
+  }
+}
+
+void Reconciler::publish(const Item& item) {
+  // The freshest status that stands, so that nothing is written twice; the decision was made for this
+  // generation.
+  const auto current = caches_.migrations.get(item.migration->meta.name);
+  if (current == nullptr || current->meta.uid != item.migration->meta.uid) return;
+  api::RlsMigration base = *item.migration;
+  base.status = current->status;
+  api::MigrationStatus wanted = project(base, item.outcome, clock_.now());
+  if (wanted == current->status) return;
+  const Key key = migration_key(base);
+  if (same_but_counters(wanted, current->status) &&
+      clock_.steady() - writer_.last_written(key) < kCounterInterval) {
+    return;  // the next look at the database writes it
+  }
+  const bool urgent = current->status.phase && wanted.phase && *wanted.phase < *current->status.phase;
+  writer_.submit({key, base.meta.uid, item.observed_at, urgent, std::move(wanted)});
+}
+
+/// When it must be looked at again by itself. Everything else is seen by the look at the whole database.
+void Reconciler::schedule(const Item& item) {
+  const api::ObjectName group = database_of(*item.migration);
+  const Key key = migration_key(*item.migration);
+  if (item.outcome.failure) {
+    queue_.retry(group, key);
+    return;
+  }
+  queue_.forget(key);
+  if (item.outcome.plan.step != decide::StepKind::none) {
+    queue_.add(group, key);  // under the locks the answer was another one: decide afresh
+  } else if (item.outcome.plan.recheck_at) {
+    // Database time is only compared with database time: what counts is how long it is from now.
+    const auto wait = *item.outcome.plan.recheck_at - item.outcome.observed.now;
+    queue_.add(group, key, clock_.steady() + wait);
+  }
+}
+
+void Reconciler::publish_database(const api::RlsDatabase& database, const DatabaseOutcome& outcome) {
+  const auto current = caches_.databases.get(database.meta.name);
+  if (current == nullptr || current->meta.uid != database.meta.uid) return;
+  api::RlsDatabase base = database;
+  base.status = current->status;
+  api::DatabaseStatus wanted = project(base, outcome, clock_.now());
+  if (wanted == current->status) return;
+  writer_.submit(
+      {database_key(database.meta.name), database.meta.uid, clock_.steady(), false, std::move(wanted)});
+}
+
+}  // namespace rls::reconcile

@@ -1,0 +1,84 @@
+#pragma once
+// The reconcile loop: keys in, the database observed, decided, moved, and the result projected. Level-based:
+// a key is all it gets, everything else is looked at afresh. The story: docs/life-of-a-reconcile.md.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/base/time.hpp"
+#include "controller/reconcile/caches.hpp"
+#include "controller/reconcile/keys.hpp"
+#include "controller/reconcile/sessions.hpp"
+#include "controller/reconcile/status.hpp"
+#include "controller/reconcile/status_writer.hpp"
+
+namespace rls::reconcile {
+
+/// What is told to the metrics; called on worker threads.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void transition(Phase from, Phase to, bool success) = 0;
+  virtual void reconciled(Kind kind, std::size_t keys, std::chrono::duration<double> took, bool error) = 0;
+  virtual void transaction(std::chrono::duration<double> took) = 0;
+  virtual void database_up(const api::ObjectName& database,
+                           std::optional<bool> up) = 0;  ///< nullopt: it is gone
+};
+
+struct ReconcilerOptions {
+  std::chrono::milliseconds observe_interval{15'000};  ///< each database as a whole (design 4-kubernetes)
+};
+
+class Reconciler {
+ public:
+  /// Called once where another leader has taken over: the process must end (design 3-database, fence).
+  using FenceLost = std::function<void(const std::string& message)>;
+
+  Reconciler(Caches& caches, Queue& queue, Sessions& sessions, StatusWriter& writer, Observer& observer,
+             const Clock& clock, FenceLost fence_lost, ReconcilerOptions options)
+      : caches_(caches),
+        queue_(queue),
+        sessions_(sessions),
+        writer_(writer),
+        observer_(observer),
+        clock_(clock),
+        fence_lost_(std::move(fence_lost)),
+        options_(options) {}
+
+  /// Works on one batch of the queue; the caller calls `Queue::done` afterwards. Thread-safe.
+  void process(const Queue::Batch& batch);
+
+ private:
+  using MigrationPointer = std::shared_ptr<const api::RlsMigration>;
+  struct Item {
+    MigrationPointer migration;
+    std::chrono::steady_clock::time_point observed_at;  ///< before it was looked at
+    MigrationOutcome outcome;
+  };
+
+  std::vector<Item> items_of(const Queue::Batch& batch, bool whole);
+  std::optional<Error> work_on(Sessions::Open& open, std::vector<Item>& items);
+  std::optional<Error> observe(Sessions::Open& open, std::vector<Item*>& items);
+  /// One transaction; the items that moved. An Error: nothing is known to have moved.
+  std::optional<Error> move(Sessions::Open& open, std::span<Item* const> items, std::vector<Item*>& moved);
+  void fetch_details(Sessions::Open& open, std::vector<Item>& items);
+  void fail_all(std::vector<Item>& items, const Error& error, Duration not_ok_for);
+  void publish(const Item& item);
+  void schedule(const Item& item);
+  void publish_database(const api::RlsDatabase& database, const DatabaseOutcome& outcome);
+
+  Caches& caches_;
+  Queue& queue_;
+  Sessions& sessions_;
+  StatusWriter& writer_;
+  Observer& observer_;
+  const Clock& clock_;
+  const FenceLost fence_lost_;
+  const ReconcilerOptions options_;
+};
+
+}  // namespace rls::reconcile

@@ -1,0 +1,45 @@
+#include "controller/reconcile/secret.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "controller/base/log.hpp"
+#include "controller/base/text.hpp"
+#include "controller/kube/base64.hpp"
+
+namespace rls::reconcile {
+
+Result<std::string> read_secret(kube::Client& client, const api::RlsDatabase& database) {
+  const api::SecretKeyRef& ref = database.spec.secret;
+  const api::ObjectName name{database.meta.name.ns, ref.name};
+  const std::string where = "Secret " + rls::quoted(name.str()) + " (spec.connection.secretRef)";
+
+  const Result<std::string> json = client.get({"v1", "secrets", name.ns}, name);
+  if (!json) {
+    const Error& error = json.error();
+    if (error.reason == "NotFound") {
+      return terminal("SecretNotFound", where + " does not exist: create it, or correct secretRef.name");
+    }
+    if (error.reason == "Forbidden") {
+      return terminal("SecretForbidden",
+                      where +
+                          " may not be read by the operator: grant its service account the verb "
+                          "get on secrets with resourceNames [" +
+                          ref.name + "]");
+    }
+    return Error{error.kind, error.reason, where + ": " + error.message};
+  }
+
+  const auto object = nlohmann::json::parse(json.value(), nullptr, false);
+  const auto data = object.is_object() ? object.find("data") : object.end();
+  if (object.is_discarded() || data == object.end() || !data->is_object() || !data->contains(ref.key) ||
+      !(*data)[ref.key].is_string()) {
+    return terminal("SecretKeyMissing",
+                    where + " has no key " + rls::quoted(ref.key) + ": add it, or correct secretRef.key");
+  }
+  auto value = kube::decode_base64((*data)[ref.key].get_ref<const std::string&>());
+  if (!value) return terminal("SecretUnreadable", where + ": key " + rls::quoted(ref.key) + " is not base64");
+  log::add_secret(*value);
+  return std::move(*value);
+}
+
+}  // namespace rls::reconcile

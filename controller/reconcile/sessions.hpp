@@ -1,0 +1,85 @@
+#pragma once
+// The connections to the databases: two lanes each, so that an urgent demotion never waits behind a batch.
+
+#include <array>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "controller/api/database.hpp"
+#include "controller/base/result.hpp"
+#include "controller/base/time.hpp"
+#include "controller/kube/client.hpp"
+#include "controller/postgres/project_database.hpp"
+#include "controller/runtime/work_queue.hpp"
+
+namespace rls::reconcile {
+
+/// Makes the port to the database that `value`, the Secret's, names. Does not connect yet.
+using DatabaseFactory = std::function<Result<std::unique_ptr<postgres::ProjectDatabase>>(
+    const api::RlsDatabase& spec, const std::string& value)>;
+
+/// One lane of one database. Used by one worker at a time, who holds `mutex`.
+struct Lane {
+  std::mutex mutex;
+  std::shared_ptr<postgres::ProjectDatabase> database;  // guarded by mutex
+  api::DatabaseSpec made_for;                           // guarded by mutex: the spec it was made for
+  std::string made_for_uid;                             // guarded by mutex
+};
+
+/// Thread-safe.
+class Sessions {
+ public:
+  Sessions(kube::Client& client, DatabaseFactory factory, const Clock& clock, std::string install_id)
+      : client_(client), factory_(std::move(factory)), clock_(clock), install_id_(std::move(install_id)) {}
+
+  /// An open database, and the lane's lock for as long as it is used.
+  struct Open {
+    std::shared_ptr<void> keeps_lane;  ///< the lane lives as long as its lock is held
+    Lane* lane = nullptr;
+    std::unique_lock<std::mutex> lock;
+    std::shared_ptr<postgres::ProjectDatabase> database;
+    postgres::DatabaseFacts facts;
+  };
+
+  /// Opens the lane: reads the Secret where there is no connection, connects, proves primary and claim,
+  /// compares the system identifier with the one in status. A failure drops the lane, so that the next try
+  /// reads the Secret anew; it is remembered until the next success (not_ok_for).
+  Result<Open> open(const api::RlsDatabase& database, runtime::Priority lane);
+  /// The work through `open` failed in a way that the connection may not survive: drop it.
+  static void drop(Open& open);
+
+  /// For how long the database has not been ok; zero where it is.
+  [[nodiscard]] Duration not_ok_for(const api::ObjectName& database) const;
+  /// Notes that the database could not be used (false) or was (true).
+  void note(const api::ObjectName& database, bool ok);
+
+  /// Forgets a database that is gone.
+  void forget(const api::ObjectName& database);
+  /// Ends all connections at once, from any thread: the statement in hand fails, its transaction is rolled
+  /// back.
+  void interrupt_all();
+
+ private:
+  struct Entry {
+    std::array<Lane, 2> lanes;
+    std::array<std::weak_ptr<postgres::ProjectDatabase>, 2> running;     // guarded by Sessions::mutex_
+    std::optional<std::chrono::steady_clock::time_point> failing_since;  // guarded by Sessions::mutex_
+  };
+
+  std::shared_ptr<Entry> entry(const api::ObjectName& name);
+  Result<std::shared_ptr<postgres::ProjectDatabase>> make(const api::RlsDatabase& database);
+
+  kube::Client& client_;
+  const DatabaseFactory factory_;
+  const Clock& clock_;
+  const std::string install_id_;
+  mutable std::mutex mutex_;
+  std::map<api::ObjectName, std::shared_ptr<Entry>> entries_;  // guarded by mutex_
+};
+
+}  // namespace rls::reconcile

@@ -1,0 +1,173 @@
+#include "controller/reconcile/status.hpp"
+
+#include "controller/api/limits.hpp"
+#include "controller/base/text.hpp"
+
+namespace rls::reconcile {
+namespace {
+
+Time to_seconds(Time time) { return std::chrono::floor<std::chrono::seconds>(time); }
+
+std::string joined(const std::vector<std::string_view>& names) {
+  std::string out;
+  for (const std::string_view name : names) {
+    if (!out.empty()) out += ',';
+    out += name;
+  }
+  return out;
+}
+
+std::vector<api::GateStatus> gates_of(const decide::Plan& plan, const std::vector<api::GateStatus>& before,
+                                      Time now) {
+  std::vector<api::GateStatus> gates;
+  for (const decide::GateResult& result : plan.gates) {
+    api::GateStatus gate;
+    gate.name = result.name;
+    gate.state = result.state;
+    gate.since = to_seconds(now);
+    for (const api::GateStatus& old : before) {
+      if (old.name == gate.name && old.state == gate.state) gate.since = old.since;
+    }
+    if (result.state != api::GateState::passed) {
+      gate.observed = result.observed;
+      gate.required = result.required;
+      gate.message = result.message;
+    }
+    gates.push_back(std::move(gate));
+  }
+  return gates;
+}
+
+bool seen(const decide::Observation& observed) {
+  return observed.database == decide::DatabaseState::ok && observed.project_known &&
+         !observed.conflict_with_older;
+}
+
+}  // namespace
+
+api::MigrationStatus project(const api::RlsMigration& migration, const MigrationOutcome& outcome, Time now) {
+  const api::MigrationStatus& before = migration.status;
+  const decide::Plan& plan = outcome.plan;
+  api::MigrationStatus status = before;
+  status.observed_generation = migration.meta.generation;
+  status.last_handled_reconcile_at = migration.requested_at;
+  status.conditions = api::with_transition_times(
+      decide::conditions_of(plan, outcome.observed, migration.meta.generation, outcome.failure),
+      before.conditions, now);
+  // What was seen last stays while nothing can be seen: it is marked as old by Ready and TargetReached.
+  if (!seen(outcome.observed)) {
+    if (outcome.plan.standing == decide::Standing::unknown_project) {
+      api::MigrationStatus nothing;
+      nothing.observed_generation = status.observed_generation;
+      nothing.last_handled_reconcile_at = std::move(status.last_handled_reconcile_at);
+      nothing.conditions = std::move(status.conditions);
+      api::fit(nothing);
+      return nothing;
+    }
+    api::fit(status);
+    return status;
+  }
+
+  status.phase = outcome.observed.phase;
+  status.phase_since = outcome.observed.phase_since;
+  status.clean_since = plan.clean_since;
+  status.eligible_at = plan.eligible_at;
+  status.blocked_by = joined(plan.blocked_by());
+  status.gates = gates_of(plan, before.gates, now);
+  if (outcome.history) status.history = *outcome.history;
+  if (outcome.violations) {
+    status.violations = *outcome.violations;
+  } else if (outcome.observed.violations_known && outcome.observed.violations.count == 0) {
+    status.violations = api::ViolationsStatus{};
+  }
+  api::fit(status);
+  return status;
+}
+
+bool same_but_counters(const api::MigrationStatus& a, const api::MigrationStatus& b) {
+  const auto without_counters = [](api::MigrationStatus status) {
+    status.violations.reset();
+    status.clean_since.reset();
+    status.eligible_at.reset();
+    for (api::GateStatus& gate : status.gates) {
+      gate.observed.clear();
+      gate.message.clear();
+    }
+    return status;
+  };
+  return without_counters(a) == without_counters(b);
+}
+
+bool needs_history(const api::RlsMigration& migration, const decide::Observation& observed) {
+  return seen(observed) && (migration.status.history.empty() || migration.status.phase != observed.phase ||
+                            migration.status.phase_since != observed.phase_since);
+}
+
+bool needs_violations(const api::RlsMigration& migration, const decide::Observation& observed) {
+  if (!seen(observed) || !observed.violations_known || observed.violations.count == 0) return false;
+  const auto& known = migration.status.violations;
+  return !known || known->total != observed.violations.count || known->last_seen != observed.violations.last;
+}
+
+api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutcome& outcome, Time now) {
+  using api::ConditionStatus;
+  api::DatabaseStatus status = database.status;
+  status.observed_generation = database.meta.generation;
+  std::vector<api::Condition> conditions;
+  const auto add = [&](const char* type, ConditionStatus state, std::string reason, std::string message) {
+    conditions.push_back({type, state, std::move(reason), message, database.meta.generation, Time{}});
+  };
+
+  if (outcome.facts) {
+    status.server_version = outcome.facts->server_version;
+    status.system_identifier = outcome.facts->system_identifier;
+    status.projects = outcome.projects;
+    const std::string where = "PostgreSQL " + outcome.facts->server_version + ", schema " +
+                              quoted(database.spec.schema, 80) + " adopted";
+    add("Ready", ConditionStatus::is_true, "Adopted", where);
+    add("Reachable", ConditionStatus::is_true, "Connected", "connected to the primary");
+    add("RuntimeReady", ConditionStatus::is_true, "Adopted", where);
+  } else if (outcome.error) {
+    const Error& error = *outcome.error;
+    const decide::Observation view = unusable_observation(error, outcome.not_ok_for);
+    const bool away = view.database == decide::DatabaseState::unreachable;
+    const bool patient = outcome.not_ok_for < decide::kUnreachableGrace;
+    const bool needs_person = view.database == decide::DatabaseState::claimed ||
+                              view.database == decide::DatabaseState::changed ||
+                              (view.database == decide::DatabaseState::unusable && !patient);
+    add("Ready", ConditionStatus::is_false, error.reason, error.message);
+    add("Reachable", away ? ConditionStatus::is_false : ConditionStatus::is_true,
+        away ? error.reason : "Connected", away ? error.message : "the server answers");
+    add("RuntimeReady", away ? ConditionStatus::unknown : ConditionStatus::is_false, error.reason,
+        error.message);
+    if (needs_person) {
+      add("Stalled", ConditionStatus::is_true, error.reason, error.message);
+    } else if (patient) {
+      add("Reconciling", ConditionStatus::is_true, error.reason, error.message);
+    }
+  }
+  status.conditions = api::with_transition_times(std::move(conditions), database.status.conditions, now);
+  api::fit(status);
+  return status;
+}
+
+decide::Observation unusable_observation(const Error& error, Duration not_ok_for) {
+  decide::Observation out;
+  out.database_reason = error.reason;
+  out.database_message = error.message;
+  out.not_ok_for = not_ok_for;
+  if (error.reason == "NotPrimary") {
+    out.database = decide::DatabaseState::not_primary;
+  } else if (error.reason == "Claimed") {
+    out.database = decide::DatabaseState::claimed;
+  } else if (error.reason == "DatabaseChanged") {
+    out.database = decide::DatabaseState::changed;
+  } else if (error.kind == ErrorKind::terminal) {
+    out.database = decide::DatabaseState::unusable;
+  } else {
+    out.database = decide::DatabaseState::unreachable;
+  }
+  return out;
+}
+
+}  // namespace rls::reconcile

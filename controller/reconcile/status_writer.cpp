@@ -1,0 +1,187 @@
+#include "controller/reconcile/status_writer.hpp"
+
+#include "controller/base/log.hpp"
+
+namespace rls::reconcile {
+namespace {
+
+constexpr const char* kLogger = "status";
+
+kube::Resource resource_of(const Key& key) {
+  return {std::string(api::kGroupVersion), key.kind == Kind::database ? "rlsdatabases" : "rlsmigrations",
+          key.name.ns};
+}
+
+/// The metadata of the object as the cache has it now, where it still is the same object.
+std::optional<api::ObjectMeta> current_meta(const Caches& caches, const StatusWrite& write) {
+  const auto meta_of = [&](const auto& object) -> std::optional<api::ObjectMeta> {
+    if (object == nullptr || object->meta.uid != write.uid) return std::nullopt;
+    return object->meta;
+  };
+  return write.key.kind == Kind::database ? meta_of(caches.databases.get(write.key.name))
+                                          : meta_of(caches.migrations.get(write.key.name));
+}
+
+}  // namespace
+
+void StatusWriter::submit(StatusWrite write) {
+  {
+    const std::lock_guard lock(mutex_);
+    Slot& slot = slots_[write.key];
+    if (slot.newest_uid == write.uid && write.observed_at < slot.newest) return;
+    slot.newest = write.observed_at;
+    slot.newest_uid = write.uid;
+    const bool urgent = write.urgent || (slot.waiting && slot.waiting->urgent);
+    const Key key = write.key;
+    slot.waiting = std::move(write);
+    slot.waiting->urgent = urgent;
+    if (!slot.queued) {
+      slot.queued = true;
+      (urgent ? urgent_ : normal_).push_back(key);
+    } else if (urgent) {
+      urgent_.push_front(key);  // its older place in `normal_` finds nothing waiting and is passed over
+    }
+  }
+  pump();
+}
+
+void StatusWriter::forget(const Key& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = slots_.find(key);
+  if (found == slots_.end()) return;
+  if (found->second.in_flight || found->second.queued) {
+    found->second.waiting.reset();
+  } else {
+    slots_.erase(found);
+  }
+}
+
+std::chrono::steady_clock::time_point StatusWriter::last_written(const Key& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = slots_.find(key);
+  return found == slots_.end() ? std::chrono::steady_clock::time_point{} : found->second.last_written;
+}
+
+bool StatusWriter::drain(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  return idle_.wait_for(lock, limit,
+                        [this] { return in_flight_ == 0 && urgent_.empty() && normal_.empty(); });
+}
+
+std::uint64_t StatusWriter::written() const {
+  const std::lock_guard lock(mutex_);
+  return written_;
+}
+
+void StatusWriter::pump() {
+  for (;;) {
+    std::optional<StatusWrite> next;
+    {
+      const std::lock_guard lock(mutex_);
+      while (in_flight_ < kInFlight && !next) {
+        std::deque<Key>& from = urgent_.empty() ? normal_ : urgent_;
+        if (from.empty()) break;
+        const Key key = from.front();
+        from.pop_front();
+        const auto found = slots_.find(key);
+        // One write of an object at a time: `settle` queues it again where something waits.
+        if (found == slots_.end() || found->second.in_flight) continue;
+        found->second.queued = false;
+        if (!found->second.waiting) continue;
+        found->second.in_flight = true;
+        ++in_flight_;
+        next = std::move(found->second.waiting);
+        found->second.waiting.reset();
+      }
+      if (!next) {
+        if (in_flight_ == 0) idle_.notify_all();
+        return;
+      }
+    }
+    send(std::move(*next));
+  }
+}
+
+void StatusWriter::send(StatusWrite write) {
+  const auto meta = current_meta(caches_, write);
+  if (!meta) {
+    settle(write, {}, terminal("NotFound", "the object is gone"));
+    return;
+  }
+  std::string body =
+      std::visit([&](const auto& status) { return api::encode_status(*meta, status); }, write.status);
+  const kube::Resource resource = resource_of(write.key);
+  const api::ObjectName name = write.key.name;
+  client_.put_status(
+      resource, name, std::move(body),
+      [this, write = std::move(write), version = meta->resource_version](Result<std::string> result) {
+        settle(write, version, std::move(result));
+        pump();
+      });
+}
+
+void StatusWriter::settle(const StatusWrite& write, const std::string& sent_version,
+                          Result<std::string> result) {
+  bool again = false;
+  if (result) {
+    remember(write, sent_version, std::move(result).value());
+  } else if (result.error().kind == ErrorKind::terminal) {
+    // Gone, or a status that the server does not take: trying the same again cannot help.
+    if (result.error().reason != "NotFound") {
+      log::error(kLogger, "status refused",
+                 {{"kind", to_string(write.key.kind)},
+                  {"namespace", write.key.name.ns},
+                  {"name", write.key.name.name},
+                  {"reason", result.error().reason},
+                  {"err", result.error().message}});
+    }
+  } else {
+    again = true;
+    if (result.error().kind != ErrorKind::conflict) {
+      log::warn(kLogger, "status not written, will be tried again",
+                {{"kind", to_string(write.key.kind)},
+                 {"namespace", write.key.name.ns},
+                 {"name", write.key.name.name},
+                 {"err", result.error().message}});
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    --in_flight_;
+    Slot& slot = slots_[write.key];
+    slot.in_flight = false;
+    if (result.ok()) {
+      ++written_;
+      slot.last_written = clock_.steady();
+    }
+    if (slot.waiting) {
+      again = false;  // something newer is there
+      slot.queued = true;
+      (slot.waiting->urgent ? urgent_ : normal_).push_back(write.key);
+    }
+  }
+  if (again) retry_(write.key);
+}
+
+/// Puts what was written into the cache at once, so that nobody decides that it must be written again before
+/// the watch tells of it. Only where the cache still holds what we wrote over.
+void StatusWriter::remember(const StatusWrite& write, const std::string& sent_version,
+                            std::string new_version) {
+  const auto put = [&](auto& cache, const auto& status) {
+    const auto current = cache.get(write.key.name);
+    if (current == nullptr || current->meta.uid != write.uid ||
+        current->meta.resource_version != sent_version)
+      return;
+    auto next = *current;
+    next.meta.resource_version = std::move(new_version);
+    next.status = status;
+    cache.replace_if_current(current, std::move(next));
+  };
+  if (const auto* migration = std::get_if<api::MigrationStatus>(&write.status)) {
+    put(caches_.migrations, *migration);
+  } else {
+    put(caches_.databases, std::get<api::DatabaseStatus>(write.status));
+  }
+}
+
+}  // namespace rls::reconcile

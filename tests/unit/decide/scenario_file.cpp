@@ -1,0 +1,141 @@
+#include "tests/unit/decide/scenario_file.hpp"
+
+#include <yaml-cpp/yaml.h>
+
+#include <set>
+#include <stdexcept>
+
+namespace rls::decide {
+namespace {
+
+Time time_of(const YAML::Node& node) {
+  const auto time = parse_rfc3339(node.as<std::string>());
+  if (!time) throw std::runtime_error("not a time: " + node.as<std::string>());
+  return *time;
+}
+Phase phase_of(const YAML::Node& node) {
+  const auto phase = parse_phase(node.as<std::string>());
+  if (!phase) throw std::runtime_error("not a phase: " + node.as<std::string>());
+  return *phase;
+}
+Duration duration_of(const YAML::Node& node) {
+  const auto duration = parse_duration(node.as<std::string>());
+  if (!duration) throw std::runtime_error("not a duration: " + node.as<std::string>());
+  return *duration;
+}
+
+/// Notes each key of `node` that is not in `known` as something for later.
+void note_unknown(const YAML::Node& node, const std::string& prefix, const std::set<std::string>& known,
+                  std::vector<std::string>& later) {
+  for (const auto& entry : node) {
+    const auto key = entry.first.as<std::string>();
+    if (!known.contains(key)) later.push_back(prefix + key);
+  }
+}
+
+void read_spec(const YAML::Node& spec, Scenario& row) {
+  note_unknown(spec, "spec.", {"phase", "gates", "suspend", "drift"}, row.later);
+  row.migration.spec.project = "sm";
+  row.migration.spec.phase = phase_of(spec["phase"]);
+  if (spec["suspend"]) row.migration.spec.suspend = spec["suspend"].as<bool>();
+  if (spec["drift"] && spec["drift"].as<std::string>() == "Revert") {
+    row.migration.spec.drift = api::DriftPolicy::revert;
+  }
+  if (const YAML::Node gates = spec["gates"]) {
+    note_unknown(gates, "spec.gates.", {"shadowSoak", "enforcingSoak", "maxViolations"}, row.later);
+    if (gates["shadowSoak"]) row.migration.spec.gates.shadow_soak = duration_of(gates["shadowSoak"]);
+    if (gates["enforcingSoak"]) row.migration.spec.gates.enforcing_soak = duration_of(gates["enforcingSoak"]);
+    if (gates["maxViolations"])
+      row.migration.spec.gates.max_violations = gates["maxViolations"].as<std::int64_t>();
+  }
+}
+
+DatabaseState database_of(const std::string& text) {
+  if (text == "ok") return DatabaseState::ok;
+  if (text == "unreachable") return DatabaseState::unreachable;
+  if (text == "standby") return DatabaseState::not_primary;
+  if (text == "otherSystem") return DatabaseState::changed;
+  if (text == "claimed") return DatabaseState::claimed;
+  throw std::runtime_error("not a database state: " + text);
+}
+
+void read_observed(const YAML::Node& seen, Scenario& row) {
+  note_unknown(seen, "observed.",
+               {"phase", "since", "violations", "database", "project", "hold", "lastOurs", "specLoweredSince",
+                "conflictWithOlder"},
+               row.later);
+  Observation& out = row.observed;
+  out.database = seen["database"] ? database_of(seen["database"].as<std::string>()) : DatabaseState::ok;
+  out.project_known = !seen["project"] || seen["project"].as<std::string>() != "missing";
+  if (seen["phase"]) out.phase = phase_of(seen["phase"]);
+  if (seen["since"]) out.phase_since = time_of(seen["since"]);
+  out.last_ours = seen["lastOurs"] ? phase_of(seen["lastOurs"]) : out.phase;
+  if (out.last_ours != out.phase) {
+    // What was aimed at when the drift was seen: more than now, where the spec was lowered since.
+    const bool lowered = seen["specLoweredSince"] && seen["specLoweredSince"].as<bool>();
+    out.wanted_at_drift = lowered ? Phase::complete : row.migration.spec.phase;
+  }
+  if (seen["conflictWithOlder"]) out.conflict_with_older = seen["conflictWithOlder"].as<std::string>();
+  if (const YAML::Node hold = seen["hold"]) {
+    out.hold = HoldRow{phase_of(hold["at"]), hold["by"].as<std::string>()};
+  }
+  for (const auto& violation : seen["violations"]) {
+    note_unknown(violation, "observed.violations.", {"fingerprint", "count", "last"}, row.later);
+    const Time last = time_of(violation["last"]);
+    if (last <= out.phase_since) continue;  // only what was recorded in this phase is observed
+    out.violations.count += violation["count"].as<std::int64_t>();
+    if (!out.violations.last || *out.violations.last < last) out.violations.last = last;
+  }
+}
+
+void read_expectation(const YAML::Node& expect, Scenario& row) {
+  note_unknown(expect, "expect.",
+               {"step", "targetReached", "stalled", "drifted", "ready", "reason", "gates", "eligibleAt",
+                "recheckAt", "cleanSince"},
+               row.later);
+  Expectation& out = row.expect;
+  if (expect["step"]) out.step = expect["step"].as<std::string>();
+  if (expect["targetReached"]) out.target_reached = expect["targetReached"].as<bool>();
+  if (expect["stalled"]) out.stalled = expect["stalled"].as<bool>();
+  if (expect["drifted"]) out.drifted = expect["drifted"].as<bool>();
+  if (expect["ready"]) out.ready = expect["ready"].as<std::string>();
+  if (expect["reason"]) out.reason = expect["reason"].as<std::string>();
+  if (expect["eligibleAt"]) out.eligible_at = time_of(expect["eligibleAt"]);
+  if (expect["recheckAt"]) out.recheck_at = time_of(expect["recheckAt"]);
+  if (expect["cleanSince"]) out.clean_since = time_of(expect["cleanSince"]);
+  for (const auto& gate : expect["gates"]) {
+    const auto name = gate.first.as<std::string>();
+    if (!std::set<std::string>{"all", "Database", "SoakTime", "Violations", "Hold"}.contains(name)) {
+      row.later.push_back("gate " + name);
+    }
+    out.gates.emplace_back(name, gate.second.as<std::string>());
+  }
+}
+
+}  // namespace
+
+std::vector<Scenario> load_scenarios(const std::string& path) {
+  const YAML::Node file = YAML::LoadFile(path);
+  const Time now = time_of(file["now"]);
+  std::vector<Scenario> scenarios;
+  for (const auto& node : file["rows"]) {
+    Scenario row;
+    row.name = node["name"].as<std::string>();
+    note_unknown(node, "", {"name", "spec", "observed", "expect", "annotations"}, row.later);
+    for (const auto& annotation : node["annotations"]) {
+      if (annotation.first.as<std::string>() == "hold-at") {
+        row.migration.hold_at = phase_of(annotation.second);
+      } else {
+        row.later.push_back("annotation " + annotation.first.as<std::string>());
+      }
+    }
+    row.observed.now = now;
+    read_spec(node["spec"], row);
+    read_observed(node["observed"], row);
+    read_expectation(node["expect"], row);
+    scenarios.push_back(std::move(row));
+  }
+  return scenarios;
+}
+
+}  // namespace rls::decide
