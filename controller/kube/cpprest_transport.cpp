@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "controller/base/log.hpp"
+#include "controller/base/text.hpp"
 #include "controller/kube/status_error.hpp"
 #include "controller/kube/tls.hpp"
 
@@ -384,9 +385,15 @@ void initialize_http_library() {
   });
 }
 
-std::unique_ptr<Transport> make_cpprest_transport(std::shared_ptr<Credentials> credentials) {
+Result<std::unique_ptr<Transport>> make_cpprest_transport(std::shared_ptr<Credentials> credentials) {
   initialize_http_library();
-  return std::make_unique<CpprestTransport>(std::move(credentials));
+  const std::string server = credentials->server();
+  try {
+    return std::unique_ptr<Transport>(std::make_unique<CpprestTransport>(std::move(credentials)));
+  } catch (const std::exception& bad) {
+    return terminal("InvalidServer", "the API server's address " + rls::quoted(server) + " cannot be used: " +
+                                         bad.what() + "; https://HOST:PORT is expected");
+  }
 }
 
 }  // namespace rls::kube

@@ -21,6 +21,7 @@ void initialize_http_library();
 ///
 /// The destructor ends what is under way: each `done` that was not called yet gets the error Stopped. No call
 /// may be made any more, and it must not run on the library's thread.
-std::unique_ptr<Transport> make_cpprest_transport(std::shared_ptr<Credentials> credentials);
+/// Error: InvalidServer (terminal).
+Result<std::unique_ptr<Transport>> make_cpprest_transport(std::shared_ptr<Credentials> credentials);
 
 }  // namespace rls::kube
