@@ -184,8 +184,8 @@ TEST_F(BadInput, UnusualProjectNamesWork) {
 
 TEST_F(BadInput, ImpossibleProjectNamesAreRefusedByTheApiServer) {
   const std::string fifty_one(51, 'x');
-  for (const std::string& project :
-       {std::string("\"a\\u0001b\"", "\"a\\tb\"", "\"" + fifty_one + "\"", std::string("\"\"")}) {
+  const std::vector<std::string> names = {"\"a\\u0001b\"", "\"a\\tb\"", "\"" + fifty_one + "\"", "\"\""};
+  for (const std::string& project : names) {
     const Output refused = world.migrate("bad", project, "shadow");
     EXPECT_FALSE(refused.ok()) << project;
     EXPECT_NE(refused.out.find("spec.project"), std::string::npos) << refused.out;

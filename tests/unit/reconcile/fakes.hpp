@@ -176,7 +176,7 @@ class FakeClient final : public kube::Client {
 
 class NoObserver final : public Observer {
  public:
-  void transition(Phase, Phase, bool success) override { ++(success ? moved : failed); }
+  void transition(Phase, Phase, Moved how) override { ++(how == Moved::committed ? moved : failed); }
   void reconciled(Kind, std::size_t, std::chrono::duration<double>, bool) override {}
   void transaction(std::chrono::duration<double>) override {}
   void database_up(const api::ObjectName&, std::optional<bool> state) override { up = state; }
