@@ -44,8 +44,8 @@ void keep_memory_private() {
   ::prctl(PR_SET_DUMPABLE, 0);
 }
 
-/// Signals end the process in order: blocked in all threads, waited for in one. A broken connection is an error of
-/// the call, not a signal.
+/// Signals end the process in order: blocked in all threads, waited for in one. A broken connection is an
+/// error of the call, not a signal.
 sigset_t block_signals() {
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t set;
@@ -62,17 +62,32 @@ std::unique_ptr<Seam> make_seam(const Options& options) {
   return std::make_unique<PlannedSeam>(*options.inject_fault);
 }
 
+Result<std::unique_ptr<postgres::ProjectDatabase>> make_database(const api::DatabaseSpec& spec,
+                                                                 const std::string& secret_value,
+                                                                 Seam& seam) {
+  auto settings = postgres::parse_connection_settings(secret_value);
+  if (!settings) return settings.error();
+  switch (spec.mode) {
+    case api::RuntimeMode::adopted: break;
+  }
+  postgres::Timeouts timeouts;
+  timeouts.lock = std::chrono::ceil<std::chrono::milliseconds>(spec.lock_timeout);
+  timeouts.statement = std::chrono::ceil<std::chrono::milliseconds>(spec.statement_timeout);
+  return postgres::make_adopted_database(std::move(settings).value(), spec.schema, timeouts, seam);
+}
+
 /// Everything that runs, in the order in which it is made; it goes in the opposite order.
 class Operator {
  public:
   Operator(const Options& options, Seam& seam, std::unique_ptr<kube::Client> client, std::string install_id)
       : options_(options),
         client_(std::move(client)),
-        sessions_(*client_,
-                  [&seam](const api::RlsDatabase& database, const std::string& value) {
-                    return postgres::make_adopted_database(value, database.spec, seam);
-                  },
-                  clock_, std::move(install_id)),
+        sessions_(
+            *client_,
+            [&seam](const api::RlsDatabase& database, const std::string& value) {
+              return make_database(database.spec, value, seam);
+            },
+            clock_, std::move(install_id)),
         writer_(*client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); }),
         telemetry_(options, caches_, queue_, *client_, clock_),
         reconciler_(caches_, queue_, sessions_, writer_, telemetry_, clock_,
@@ -85,9 +100,9 @@ class Operator {
   [[nodiscard]] Result<void> listen() {
     auto address = parse_bind_address(options_.bind_address);
     if (!address) return address.error();
-    auto server = HttpServer::start(*address, "--bind-address",
-                                    {[this] { return not_ready(); }, [this] { return telemetry_.begin_scrape(); }},
-                                    clock_);
+    auto server = HttpServer::start(
+        *address, "--bind-address",
+        {[this] { return not_ready(); }, [this] { return telemetry_.begin_scrape(); }}, clock_);
     if (!server) return server.error();
     server_ = std::move(server).value();
     log::info(kLogger, "listening", {{"port", server_->port()}});
@@ -99,7 +114,8 @@ class Operator {
     watch("rlsmigrations", migration_sink_);
     // One worker is kept free for what is urgent, so that no flood of ordinary work holds a demotion up.
     for (unsigned i = 0; i < options_.workers; ++i) {
-      const auto lowest = i == 0 && options_.workers > 1 ? runtime::Priority::urgent : runtime::Priority::normal;
+      const auto lowest =
+          i == 0 && options_.workers > 1 ? runtime::Priority::urgent : runtime::Priority::normal;
       workers_.emplace_back([this, lowest](std::stop_token stop) { work(stop, lowest); });
     }
   }
@@ -131,7 +147,8 @@ class Operator {
   void watch(const char* plural, kube::ObjectSink& sink) {
     const kube::Resource resource{std::string(api::kGroupVersion), plural, options_.ns};
     watchers_.emplace_back([this, resource, &sink](std::stop_token stop) {
-      client_->list_and_watch(resource, sink, [] {}, stop);
+      client_->list_and_watch(
+          resource, sink, [] {}, stop);
     });
   }
 
@@ -171,9 +188,10 @@ class Operator {
   std::unique_ptr<kube::Client> client_;
   reconcile::Caches caches_;
   // A database that is away is tried again at least as often as it is observed.
-  reconcile::Queue queue_{clock_, {.batches_per_group = 2,
-                                   .backoff = {200ms, std::max<std::chrono::milliseconds>(
-                                                          1s, options_.observe_interval)}}};
+  reconcile::Queue queue_{
+      clock_,
+      {.batches_per_group = 2,
+       .backoff = {200ms, std::max<std::chrono::milliseconds>(1s, options_.observe_interval)}}};
   reconcile::Sessions sessions_;
   reconcile::StatusWriter writer_;
   Telemetry telemetry_;
@@ -186,9 +204,11 @@ class Operator {
   std::vector<std::jthread> workers_;
 };
 
-/// Which installation this is, for the claim on a database: the cluster (the uid of kube-system) and the namespace
-/// that the operator's credentials name. Asked until it is answered: without it nothing may be claimed.
-Result<std::string> install_id_of(const Options& options, kube::Client& client, const std::atomic<bool>& stopping) {
+/// Which installation this is, for the claim on a database: the cluster (the uid of kube-system) and the
+/// namespace that the operator's credentials name. Asked until it is answered: without it nothing may be
+/// claimed.
+Result<std::string> install_id_of(const Options& options, kube::Client& client,
+                                  const std::atomic<bool>& stopping) {
   if (!options.install_id.empty()) return options.install_id;
   for (auto pause = 200ms; !stopping; pause = std::min<std::chrono::milliseconds>(pause * 2, 10s)) {
     const auto uid = reconcile::cluster_id(client);
@@ -215,8 +235,8 @@ int run(const Options& options) {
     return 1;
   }
 
-  // The signal is waited for on a thread of its own from the start, so that a cluster that does not answer cannot
-  // keep the process alive.
+  // The signal is waited for on a thread of its own from the start, so that a cluster that does not answer
+  // cannot keep the process alive.
   std::atomic<bool> stopping{false};
   std::jthread waiter([&] {
     int number = 0;
@@ -238,7 +258,8 @@ int run(const Options& options) {
 
   Operator instance(options, *seam, std::move(client).value(), *install_id);
   if (const auto listening = instance.listen(); !listening) {
-    log::error(kLogger, "cannot start", {{"reason", listening.error().reason}, {"err", listening.error().message}});
+    log::error(kLogger, "cannot start",
+               {{"reason", listening.error().reason}, {"err", listening.error().message}});
     end_waiter();
     return 1;
   }

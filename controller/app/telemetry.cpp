@@ -67,9 +67,11 @@ void Telemetry::transition(Phase from, Phase to, reconcile::Moved result) {
   metrics_.transition(from, to, result_of(result));
 }
 
-void Telemetry::reconciled(reconcile::Kind kind, std::size_t keys, std::chrono::duration<double> took, bool error) {
-  metrics_.reconciled(to_string(kind), error ? metrics::ReconcileResult::error : metrics::ReconcileResult::success,
-                      took, keys);
+void Telemetry::reconciled(reconcile::Kind kind, std::size_t keys, std::chrono::duration<double> took,
+                           bool error) {
+  metrics_.reconciled(to_string(kind),
+                      error ? metrics::ReconcileResult::error : metrics::ReconcileResult::success, took,
+                      keys);
 }
 
 void Telemetry::transaction(std::chrono::duration<double> took) { metrics_.transaction(took); }

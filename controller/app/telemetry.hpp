@@ -19,7 +19,8 @@ class Telemetry final : public reconcile::Observer {
   [[nodiscard]] Pieces begin_scrape() const;
 
   void transition(Phase from, Phase to, reconcile::Moved result) override;
-  void reconciled(reconcile::Kind kind, std::size_t keys, std::chrono::duration<double> took, bool error) override;
+  void reconciled(reconcile::Kind kind, std::size_t keys, std::chrono::duration<double> took,
+                  bool error) override;
   void transaction(std::chrono::duration<double> took) override;
   void database_up(const api::ObjectName& database, std::optional<bool> up) override;
 
