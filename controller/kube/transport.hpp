@@ -25,7 +25,7 @@ struct Request {
 struct Response {
   int status = 0;
   std::string body;
-  std::optional<std::chrono::seconds> retry_after;
+  std::optional<std::chrono::seconds> retry_after{};
 };
 
 /// Gets each chunk of a streamed body; false ends the stream. Runs on a thread of the library.
