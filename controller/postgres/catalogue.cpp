@@ -297,6 +297,8 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
                                   "WHERE false");
   found.observe = render(sql::observe, *values);
   found.lock_projects = render(sql::lock_projects, *values);
+  values->emplace("skip_locked", "SKIP LOCKED");
+  found.lock_free_projects = render(sql::lock_projects, *values);
   found.ledger_seen = render(sql::ledger_seen, *values);
   found.apply = render(sql::apply, *values);
   found.audit = render(sql::audit, *values);

@@ -13,7 +13,7 @@ schema AS (
 SELECT schema.found,
        coalesce(schema.usable, false),
        t.relname,
-       format('%I.%I', t.nspname, t.relname),
+       quote_ident(t.nspname) || '.' || quote_ident(t.relname),
        a.attname,
        quote_ident(a.attname),
        format_type(a.atttypid, NULL),
