@@ -29,6 +29,11 @@ class AdoptedDatabase final : public ProjectDatabase {
         [&](OpenDatabase& database) { return postgres::history(database, projects); });
   }
   Result<std::vector<api::ViolationsStatus>> violations(std::span<const std::string> projects) override {
+    // Known since `open`, and no reason to look again.
+    if (known_ && !known_->catalogue.violations_unknown_because.empty()) {
+      return terminal("MissingTable",
+                      "violations cannot be read: " + known_->catalogue.violations_unknown_because);
+    }
     return with<std::vector<api::ViolationsStatus>>(
         [&](OpenDatabase& database) { return postgres::violations(database, projects); });
   }

@@ -12,6 +12,7 @@ schema AS (
 )
 SELECT schema.found,
        coalesce(schema.usable, false),
+       quote_ident($1),
        t.relname,
        quote_ident(t.nspname) || '.' || quote_ident(t.relname),
        a.attname,
