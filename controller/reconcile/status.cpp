@@ -1,11 +1,10 @@
 #include "controller/reconcile/status.hpp"
 
+#include "controller/api/limits.hpp"
 #include "controller/base/text.hpp"
 
 namespace rls::reconcile {
 namespace {
-
-constexpr std::size_t kMessageBytes = 1024;
 
 Time to_seconds(Time time) { return std::chrono::floor<std::chrono::seconds>(time); }
 
@@ -30,9 +29,9 @@ std::vector<api::GateStatus> gates_of(const decide::Plan& plan, const std::vecto
       if (old.name == gate.name && old.state == gate.state) gate.since = old.since;
     }
     if (result.state != api::GateState::passed) {
-      gate.observed = truncated(result.observed, kMessageBytes);
-      gate.required = truncated(result.required, kMessageBytes);
-      gate.message = truncated(result.message, kMessageBytes);
+      gate.observed = result.observed;
+      gate.required = result.required;
+      gate.message = result.message;
     }
     gates.push_back(std::move(gate));
   }
@@ -55,8 +54,6 @@ api::MigrationStatus project(const api::RlsMigration& migration, const Migration
   status.conditions = api::with_transition_times(
       decide::conditions_of(plan, outcome.observed, migration.meta.generation, outcome.failure),
       before.conditions, now);
-  for (api::Condition& condition : status.conditions)
-    condition.message = truncated(condition.message, kMessageBytes);
   // What was seen last stays while nothing can be seen: it is marked as old by Ready and TargetReached.
   if (!seen(outcome.observed)) {
     if (outcome.plan.standing == decide::Standing::unknown_project) {
@@ -64,8 +61,10 @@ api::MigrationStatus project(const api::RlsMigration& migration, const Migration
       nothing.observed_generation = status.observed_generation;
       nothing.last_handled_reconcile_at = std::move(status.last_handled_reconcile_at);
       nothing.conditions = std::move(status.conditions);
+      api::fit(nothing);
       return nothing;
     }
+    api::fit(status);
     return status;
   }
 
@@ -81,6 +80,7 @@ api::MigrationStatus project(const api::RlsMigration& migration, const Migration
   } else if (outcome.observed.violations_known && outcome.observed.violations.count == 0) {
     status.violations = api::ViolationsStatus{};
   }
+  api::fit(status);
   return status;
 }
 
@@ -115,8 +115,7 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
   status.observed_generation = database.meta.generation;
   std::vector<api::Condition> conditions;
   const auto add = [&](const char* type, ConditionStatus state, std::string reason, std::string message) {
-    conditions.push_back({type, state, std::move(reason), truncated(message, kMessageBytes),
-                          database.meta.generation, Time{}});
+    conditions.push_back({type, state, std::move(reason), message, database.meta.generation, Time{}});
   };
 
   if (outcome.facts) {
@@ -148,6 +147,7 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
     }
   }
   status.conditions = api::with_transition_times(std::move(conditions), database.status.conditions, now);
+  api::fit(status);
   return status;
 }
 

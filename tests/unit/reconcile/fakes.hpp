@@ -1,0 +1,270 @@
+#pragma once
+// Fakes of the two worlds, in memory, with faults on demand. For the unit level only.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controller/kube/client.hpp"
+#include "controller/postgres/project_database.hpp"
+#include "controller/reconcile/reconciler.hpp"
+
+namespace rls::reconcile {
+
+inline Time at(const char* text) { return *parse_rfc3339(text); }
+
+class FakeClock final : public Clock {
+ public:
+  Time now() const override { return at("2026-01-15T12:00:00Z") + offset; }
+  std::chrono::steady_clock::time_point steady() const override {
+    return std::chrono::steady_clock::time_point{std::chrono::hours{1}} + offset;
+  }
+  std::chrono::microseconds offset{0};
+};
+
+/// One database in memory that keeps the contract of the port: one ledger row a move, decided again under
+/// "locks".
+struct FakeWorld {
+  struct Project {
+    Phase phase = Phase::pending;
+    Phase last_ours = Phase::pending;
+    Time since = at("2026-01-01T00:00:00Z");
+    decide::ViolationCount violations{};
+    std::optional<decide::HoldRow> hold{};
+    std::optional<Phase> wanted_at_drift{};
+    std::vector<api::HistoryEntry> ledger{};  // oldest first
+  };
+  std::map<std::string, Project> projects;
+  Time now = at("2026-01-15T12:00:00Z");
+  std::optional<Error> open_error, observe_error, move_error;
+  std::map<std::string, Error> refuses;  ///< projects whose own rows refuse to move
+  std::function<void()> before_locks;    ///< what happens between the decision and the locks
+  std::string system_identifier = "7000";
+  int opens = 0, observes = 0, transactions = 0;
+};
+
+class FakeDatabase final : public postgres::ProjectDatabase {
+ public:
+  explicit FakeDatabase(FakeWorld& world) : world_(world) {}
+
+  Result<postgres::DatabaseFacts> open(const postgres::Claimant&) override {
+    ++world_.opens;
+    if (world_.open_error) return *world_.open_error;
+    return postgres::DatabaseFacts{"15.0", world_.system_identifier, 1};
+  }
+  Result<std::vector<decide::Observation>> observe(std::span<const postgres::ProjectQuery> queries) override {
+    ++world_.observes;
+    if (world_.observe_error) return *world_.observe_error;
+    std::vector<decide::Observation> out;
+    for (const auto& query : queries) out.push_back(look(query.project));
+    return out;
+  }
+  Result<std::vector<postgres::MoveResult>> move(std::span<const postgres::Move> moves,
+                                                 const postgres::DecideAgain& again) override {
+    if (world_.before_locks) std::exchange(world_.before_locks, nullptr)();
+    ++world_.transactions;
+    if (world_.move_error) return *world_.move_error;
+    std::vector<postgres::MoveResult> results;
+    for (std::size_t i = 0; i < moves.size(); ++i) {
+      postgres::MoveResult result;
+      const postgres::Move& wanted = moves[i];
+      const auto refused = world_.refuses.find(wanted.project);
+      const auto to = again(i, look(wanted.project));
+      auto& project = world_.projects[wanted.project];
+      if (refused != world_.refuses.end()) {
+        result.outcome = postgres::MoveOutcome::failed;
+        result.error = refused->second;
+      } else if (to == wanted.to && project.phase == wanted.from) {
+        project.phase = project.last_ours = wanted.to;
+        project.since = world_.now;
+        project.violations = {};
+        project.ledger.push_back({"t" + std::to_string(project.ledger.size() + 1), wanted.from, wanted.to,
+                                  world_.now, wanted.reason});
+        result.outcome = postgres::MoveOutcome::moved;
+        result.entry = project.ledger.back();
+      }
+      results.push_back(std::move(result));
+    }
+    return results;
+  }
+  Result<std::vector<std::vector<api::HistoryEntry>>> history(std::span<const std::string> names) override {
+    std::vector<std::vector<api::HistoryEntry>> out;
+    for (const auto& name : names) {
+      const auto& ledger = world_.projects.at(name).ledger;
+      out.emplace_back(ledger.rbegin(), ledger.rend());
+    }
+    return out;
+  }
+  Result<std::vector<api::ViolationsStatus>> violations(std::span<const std::string> names) override {
+    std::vector<api::ViolationsStatus> out;
+    for (const auto& name : names) {
+      const auto& count = world_.projects.at(name).violations;
+      api::ViolationsStatus status;
+      status.total = count.count;
+      status.last_seen = count.last;
+      out.push_back(std::move(status));
+    }
+    return out;
+  }
+  Result<std::map<std::string, std::int64_t>> count_by_phase() override {
+    std::map<std::string, std::int64_t> out;
+    for (const auto& [name, project] : world_.projects) ++out[std::string(to_string(project.phase))];
+    return out;
+  }
+  void interrupt() override {}
+
+ private:
+  decide::Observation look(const std::string& name) const {
+    decide::Observation seen;
+    seen.database = decide::DatabaseState::ok;
+    seen.now = world_.now;
+    const auto found = world_.projects.find(name);
+    if (found == world_.projects.end()) {
+      seen.project_message = "no such project";
+      return seen;
+    }
+    seen.project_known = true;
+    seen.phase = found->second.phase;
+    seen.phase_since = found->second.since;
+    seen.last_ours = found->second.last_ours;
+    seen.wanted_at_drift = found->second.wanted_at_drift;
+    seen.hold = found->second.hold;
+    seen.violations = found->second.violations;
+    return seen;
+  }
+
+  FakeWorld& world_;
+};
+
+/// An API server of which only status writes and Secrets matter. Replies are held back until `answer`.
+class FakeClient final : public kube::Client {
+ public:
+  struct Put {
+    api::ObjectName name;
+    std::string body;
+    std::function<void(Result<std::string>)> done;
+  };
+  std::vector<Put> puts;
+  Result<std::string> secret = std::string(R"({"data":{"uri":"cG9zdGdyZXM6Ly9mYWtl"}})");
+
+  Result<std::string> get(const kube::Resource&, const api::ObjectName&) override { return secret; }
+  void put_status(const kube::Resource&, const api::ObjectName& name, std::string body,
+                  std::function<void(Result<std::string>)> done) override {
+    puts.push_back({name, std::move(body), std::move(done)});
+  }
+  void create(const kube::Resource&, std::string, std::function<void(Result<void>)> done) override {
+    done({});
+  }
+  void list_and_watch(const kube::Resource&, kube::ObjectSink&, std::function<void()>,
+                      std::stop_token) override {}
+
+  /// Answers all that waits, and what that sets off, with a new resourceVersion each. Returns how many.
+  int answer_all() {
+    int count = 0;
+    while (!puts.empty()) {
+      Put put = std::move(puts.front());
+      puts.erase(puts.begin());
+      put.done("rv" + std::to_string(++version_));
+      ++count;
+    }
+    return count;
+  }
+
+ private:
+  int version_ = 100;
+};
+
+class NoObserver final : public Observer {
+ public:
+  void transition(Phase, Phase, Moved how) override { ++(how == Moved::committed ? moved : failed); }
+  void reconciled(Kind, std::size_t, std::chrono::duration<double>, bool) override {}
+  void transaction(std::chrono::duration<double>) override {}
+  void database_up(const api::ObjectName&, std::optional<bool> state) override { up = state; }
+  int moved = 0, failed = 0;
+  std::optional<bool> up;
+};
+
+/// A reconciler with everything it needs, and a database `main` with its migrations.
+struct Bench {
+  FakeClock clock;
+  FakeWorld world;
+  FakeClient client;
+  Caches caches;
+  Queue queue{clock, {.batches_per_group = 2, .backoff = {}, .jitter_seed = 1}};
+  Sessions sessions{
+      client,
+      [this](const api::RlsDatabase&, const std::string&) {
+        ++databases_made;
+        return Result<std::unique_ptr<postgres::ProjectDatabase>>(std::make_unique<FakeDatabase>(world));
+      },
+      clock, "install"};
+  StatusWriter writer{client, caches, clock, [this](const Key& key) { retried.push_back(key); }};
+  NoObserver observer;
+  std::vector<std::string> fences_lost;
+  Reconciler reconciler{caches,
+                        queue,
+                        sessions,
+                        writer,
+                        observer,
+                        clock,
+                        [this](const std::string& why) { fences_lost.push_back(why); },
+                        {}};
+  int databases_made = 0;
+  std::vector<Key> retried;
+
+  static constexpr const char* kNamespace = "tenants";
+
+  Bench() {
+    api::RlsDatabase database;
+    database.meta = {{kNamespace, "main"}, "uid-main", "1", 1, at("2026-01-01T00:00:00Z"), false};
+    database.spec.secret.name = "main-db";
+    caches.databases.replace_all({database});
+    caches.migrations.replace_all({});
+  }
+
+  /// Puts an RlsMigration for a project of the same name into the cache, as the watch would.
+  void apply(const std::string& name, Phase phase,
+             const std::function<void(api::RlsMigration&)>& change = {}) {
+    api::RlsMigration migration;
+    if (const auto before = caches.migrations.get({kNamespace, name})) migration = *before;
+    migration.meta.name = {kNamespace, name};
+    if (migration.meta.uid.empty()) migration.meta.uid = "uid-" + name;
+    migration.meta.resource_version = std::to_string(++version_);
+    ++migration.meta.generation;
+    if (migration.spec.project.empty()) migration.spec.project = name;
+    migration.spec.database = "main";
+    migration.spec.phase = phase;
+    if (change) change(migration);
+    caches.owners.add(migration);
+    caches.migrations.upsert(std::move(migration));
+  }
+
+  void reconcile(const std::string& name) {
+    queue.add({kNamespace, "main"}, {Kind::migration, {kNamespace, name}});
+    run_due();
+  }
+  void look_at_database() {
+    queue.add({kNamespace, "main"}, {Kind::database, {kNamespace, "main"}});
+    run_due();
+  }
+  void run_due() {
+    while (const auto batch = queue.try_take(1000, clock.steady())) {
+      reconciler.process(*batch);
+      queue.done(*batch);
+    }
+    client.answer_all();
+  }
+  [[nodiscard]] const api::MigrationStatus status(const std::string& name) const {
+    return caches.migrations.get({kNamespace, name})->status;
+  }
+  [[nodiscard]] std::string reason(const std::string& name, const char* type = "Ready") const {
+    const auto now = status(name);
+    const api::Condition* condition = api::find_condition(now.conditions, type);
+    return condition == nullptr ? "" : condition->reason;
+  }
+
+ private:
+  int version_ = 10;
+};
+
+}  // namespace rls::reconcile

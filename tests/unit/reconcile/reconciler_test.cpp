@@ -1,0 +1,246 @@
+#include "controller/reconcile/reconciler.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/reconcile/fakes.hpp"
+
+namespace rls::reconcile {
+namespace {
+
+using namespace std::chrono_literals;
+
+void no_soak(api::RlsMigration& migration) {
+  migration.spec.gates.shadow_soak = Duration{0};
+  migration.spec.gates.enforcing_soak = Duration{0};
+}
+
+TEST(Reconciler, R_A2_TakesEveryStepUpInATransactionOfItsOwn) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::complete, no_soak);
+  bench.reconcile("sm");
+  const auto& ledger = bench.world.projects["sm"].ledger;
+  ASSERT_EQ(ledger.size(), 3U);
+  EXPECT_EQ(ledger[0].to, Phase::shadow);
+  EXPECT_EQ(ledger[1].to, Phase::enforcing);
+  EXPECT_EQ(ledger[2].to, Phase::complete);
+  EXPECT_EQ(bench.world.transactions, 3);
+  EXPECT_EQ(bench.reason("sm"), "TargetReached");
+}
+
+TEST(Reconciler, R_A4_GoesDownInOneStep) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::complete, .last_ours = Phase::complete};
+  bench.apply("sm", Phase::pending);
+  bench.reconcile("sm");
+  ASSERT_EQ(bench.world.projects["sm"].ledger.size(), 1U);
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+}
+
+TEST(Reconciler, WaitsForTheSoakAndComesBackWhenItIsOver) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow, .since = bench.world.now};
+  bench.apply("sm", Phase::enforcing, [](auto& m) { m.spec.gates.shadow_soak = 10s; });
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.reason("sm"), "AwaitingGates");
+  EXPECT_EQ(bench.status("sm").blocked_by, "SoakTime");
+  bench.clock.offset = 9999ms;
+  bench.world.now += 9999ms;
+  bench.run_due();
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::shadow);
+  bench.clock.offset = 10s;
+  bench.world.now += 1ms;
+  bench.run_due();
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::enforcing);
+}
+
+TEST(Reconciler, OurOwnStatusWriteIsNotWrittenAgain) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  bench.reconcile("sm");
+  const auto written = bench.writer.written();
+  bench.look_at_database();
+  bench.look_at_database();
+  EXPECT_EQ(bench.writer.written(), written + 1) << "only the database's own status";
+}
+
+TEST(Reconciler, TheWholeDatabaseIsSeenWithOneStatement) {
+  Bench bench;
+  for (int i = 0; i < 500; ++i) {
+    const std::string name = "p" + std::to_string(i);
+    bench.world.projects[name] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+    bench.apply(name, Phase::shadow);
+  }
+  bench.look_at_database();
+  EXPECT_EQ(bench.world.observes, 1);
+  EXPECT_EQ(bench.world.transactions, 0);
+}
+
+TEST(Reconciler, MovesManyInTransactionsOf256) {
+  Bench bench;
+  for (int i = 0; i < 600; ++i) {
+    const std::string name = "p" + std::to_string(i);
+    bench.world.projects[name] = {};
+    bench.apply(name, Phase::shadow);
+  }
+  bench.look_at_database();
+  EXPECT_EQ(bench.world.transactions, 3);
+  EXPECT_EQ(bench.observer.moved, 600);
+}
+
+TEST(Reconciler, WhatWasLoweredBetweenDecisionAndLocksIsNotPromoted) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  bench.world.before_locks = [&] { bench.apply("sm", Phase::pending); };
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+  EXPECT_TRUE(bench.world.projects["sm"].ledger.empty());
+}
+
+TEST(Reconciler, WhatWasDeletedBetweenDecisionAndLocksIsNotMoved) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  bench.world.before_locks = [&] { bench.caches.migrations.erase({Bench::kNamespace, "sm"}); };
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+}
+
+TEST(Reconciler, ARefusedRowFailsAloneAndIsTriedAgain) {
+  Bench bench;
+  for (const char* name : {"aa", "ab"}) {
+    bench.world.projects[name] = {};
+    bench.apply(name, Phase::shadow);
+  }
+  bench.world.refuses.emplace("aa", transient("Refused", "a trigger said no"));
+  bench.look_at_database();
+  EXPECT_EQ(bench.world.projects["ab"].phase, Phase::shadow);
+  EXPECT_EQ(bench.reason("aa"), "Refused");
+  EXPECT_EQ(bench.reason("aa", "Reconciling"), "Refused");
+  bench.world.refuses.clear();
+  bench.clock.offset += 1min;
+  bench.run_due();
+  EXPECT_EQ(bench.world.projects["aa"].phase, Phase::shadow);
+  EXPECT_EQ(bench.reason("aa"), "TargetReached");
+}
+
+TEST(Reconciler, AnUnreachableDatabaseIsSaidAndHealsAlone) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.apply("sm", Phase::shadow);
+  bench.look_at_database();
+  bench.world.open_error = transient("DatabaseUnreachable", "connection refused");
+  bench.look_at_database();
+  EXPECT_EQ(bench.reason("sm"), "DatabaseUnreachable");
+  EXPECT_EQ(bench.reason("sm", "Reconciling"), "DatabaseUnreachable");
+  EXPECT_EQ(bench.status("sm").phase, Phase::shadow) << "what was seen last stays";
+  EXPECT_EQ(bench.observer.up, false);
+  bench.clock.offset += 6min;
+  bench.run_due();
+  EXPECT_EQ(bench.reason("sm", "Reconciling"), "") << "after five minutes it says so aloud";
+  bench.world.open_error.reset();
+  bench.clock.offset += 1min;
+  bench.run_due();
+  EXPECT_EQ(bench.reason("sm"), "TargetReached");
+  EXPECT_EQ(bench.observer.up, true);
+}
+
+TEST(Reconciler, AFailureInTheMiddleDropsTheConnectionAndReadsTheSecretAnew) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  bench.world.move_error = in_doubt("InDoubt", "connection lost at COMMIT");
+  bench.look_at_database();
+  EXPECT_EQ(bench.databases_made, 1);
+  bench.world.move_error.reset();
+  bench.clock.offset += 1min;
+  bench.run_due();
+  EXPECT_EQ(bench.databases_made, 2);
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::shadow);
+}
+
+TEST(Reconciler, AnotherServerBehindTheSameNameStalls) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::pending);
+  bench.look_at_database();
+  bench.world.system_identifier = "8000";
+  bench.apply("sm", Phase::shadow);
+  bench.look_at_database();
+  EXPECT_EQ(bench.reason("sm"), "DatabaseChanged");
+  EXPECT_EQ(bench.reason("sm", "Stalled"), "DatabaseChanged");
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+}
+
+TEST(Reconciler, AMissingDatabaseObjectIsNamed) {
+  Bench bench;
+  bench.apply("sm", Phase::shadow);
+  bench.caches.databases.erase({Bench::kNamespace, "main"});
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.reason("sm"), "DatabaseNotFound");
+}
+
+TEST(Reconciler, AMissingSecretIsNamed) {
+  Bench bench;
+  bench.apply("sm", Phase::shadow);
+  bench.client.secret = terminal("NotFound", "secrets \"main-db\" not found");
+  bench.look_at_database();
+  EXPECT_EQ(bench.reason("sm"), "SecretNotFound");
+}
+
+TEST(Reconciler, TheYoungerOfTwoObjectsStallsUntilTheOlderGoes) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("first", Phase::pending, [](auto& m) { m.spec.project = "sm"; });
+  bench.apply("second", Phase::shadow, [](auto& m) {
+    m.spec.project = "sm";
+    m.meta.created = at("2026-01-02T00:00:00Z");
+  });
+  bench.look_at_database();
+  EXPECT_EQ(bench.reason("second"), "Conflict");
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+  const auto first = bench.caches.migrations.erase({Bench::kNamespace, "first"});
+  bench.caches.owners.remove(*first);
+  bench.reconcile("second");
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::shadow);
+}
+
+TEST(Reconciler, ALostFenceEndsTheProcess) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  bench.world.move_error = terminal("FenceLost", "epoch 2 is in force, ours is 1");
+  bench.look_at_database();
+  ASSERT_EQ(bench.fences_lost.size(), 1U);
+}
+
+TEST(Reconciler, ARunningCounterIsWrittenAtMostOnceAMinute) {
+  Bench bench;
+  bench.world.projects["motoko"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.apply("motoko", Phase::enforcing);
+  bench.world.projects["motoko"].violations = {1, bench.world.now};
+  bench.look_at_database();
+  EXPECT_EQ(bench.status("motoko").violations->total, 1);
+  bench.clock.offset = 15s;
+  bench.world.projects["motoko"].violations = {2, bench.world.now + 1s};
+  bench.look_at_database();
+  EXPECT_EQ(bench.status("motoko").violations->total, 1);
+  bench.clock.offset = 61s;
+  bench.look_at_database();
+  EXPECT_EQ(bench.status("motoko").violations->total, 2);
+}
+
+TEST(Reconciler, AStatusEditedByHandIsPutRight) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.apply("sm", Phase::shadow);
+  bench.look_at_database();
+  bench.apply("sm", Phase::shadow, [](auto& m) { m.status.phase = Phase::complete; });
+  bench.look_at_database();
+  EXPECT_EQ(bench.status("sm").phase, Phase::shadow);
+}
+
+}  // namespace
+}  // namespace rls::reconcile

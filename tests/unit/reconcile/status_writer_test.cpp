@@ -1,0 +1,88 @@
+#include "controller/reconcile/status_writer.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/reconcile/fakes.hpp"
+
+namespace rls::reconcile {
+namespace {
+
+using namespace std::chrono_literals;
+
+StatusWrite write_of(const std::string& name, Phase phase, std::chrono::seconds observed_at,
+                     bool urgent = false) {
+  api::MigrationStatus status;
+  status.phase = phase;
+  return {{Kind::migration, {Bench::kNamespace, name}},
+          "uid-" + name,
+          std::chrono::steady_clock::time_point{observed_at},
+          urgent,
+          std::move(status)};
+}
+
+TEST(StatusWriter, TheLatestWins) {
+  Bench bench;
+  bench.apply("sm", Phase::complete);
+  bench.writer.submit(write_of("sm", Phase::shadow, 1s));
+  bench.writer.submit(write_of("sm", Phase::enforcing, 2s));
+  bench.writer.submit(write_of("sm", Phase::complete, 3s));
+  EXPECT_EQ(bench.client.answer_all(), 2) << "the one in flight and the last";
+  EXPECT_EQ(bench.status("sm").phase, Phase::complete);
+}
+
+TEST(StatusWriter, AnOlderObservationNeverOverwritesANewerOne) {
+  Bench bench;
+  bench.apply("sm", Phase::complete);
+  bench.writer.submit(write_of("sm", Phase::pending, 2s));
+  bench.writer.submit(write_of("sm", Phase::complete, 1s));
+  bench.client.answer_all();
+  EXPECT_EQ(bench.status("sm").phase, Phase::pending);
+}
+
+TEST(StatusWriter, HasEightInFlightAndDemotionsFirst) {
+  Bench bench;
+  for (int i = 0; i < 20; ++i) {
+    bench.apply("p" + std::to_string(i), Phase::shadow);
+    bench.writer.submit(write_of("p" + std::to_string(i), Phase::shadow, 1s));
+  }
+  bench.apply("down", Phase::pending);
+  bench.writer.submit(write_of("down", Phase::pending, 1s, true));
+  ASSERT_EQ(bench.client.puts.size(), 8U);
+  auto first = std::move(bench.client.puts.front());
+  bench.client.puts.erase(bench.client.puts.begin());
+  first.done(std::string("rv"));
+  ASSERT_EQ(bench.client.puts.size(), 8U);
+  EXPECT_EQ(bench.client.puts.back().name.name, "down");
+  bench.client.answer_all();
+  EXPECT_TRUE(bench.writer.drain(0ms));
+}
+
+TEST(StatusWriter, NeverWritesToASuccessorOfTheSameName) {
+  Bench bench;
+  bench.apply("sm", Phase::shadow, [](auto& m) { m.meta.uid = "another"; });
+  bench.writer.submit(write_of("sm", Phase::shadow, 1s));
+  EXPECT_TRUE(bench.client.puts.empty());
+}
+
+TEST(StatusWriter, AConflictIsReconciledAgain) {
+  Bench bench;
+  bench.apply("sm", Phase::shadow);
+  bench.writer.submit(write_of("sm", Phase::shadow, 1s));
+  auto put = std::move(bench.client.puts.front());
+  bench.client.puts.clear();
+  put.done(conflict("Conflict", "the object has been modified"));
+  ASSERT_EQ(bench.retried.size(), 1U);
+  EXPECT_EQ(bench.retried[0].name.name, "sm");
+}
+
+TEST(StatusWriter, WhatTheWatchToldMeanwhileStays) {
+  Bench bench;
+  bench.apply("sm", Phase::shadow);
+  bench.writer.submit(write_of("sm", Phase::shadow, 1s));
+  bench.apply("sm", Phase::pending);  // a newer spec comes while the write is in flight
+  bench.client.answer_all();
+  EXPECT_EQ(bench.caches.migrations.get({Bench::kNamespace, "sm"})->spec.phase, Phase::pending);
+}
+
+}  // namespace
+}  // namespace rls::reconcile
