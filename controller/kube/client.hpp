@@ -2,11 +2,13 @@
 // The Kubernetes API as the operator uses it: reading and writing single objects, lists and watches.
 // Every call goes through the Seam. Thread-safe.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/api/object.hpp"
 #include "controller/base/result.hpp"
@@ -37,12 +39,20 @@ class ObjectSink {
   virtual void deleted(std::string_view object_json) = 0;
 };
 
+/// Requests that were made, for rest_client_requests_total. Code 0: no reply came.
+struct RequestCount {
+  std::string method;
+  int code = 0;
+  std::uint64_t count = 0;
+};
+
 class Client {
  public:
   virtual ~Client() = default;
 
   /// One object's JSON. Errors: NotFound (terminal), Forbidden (terminal, names the RBAC rule that is
-  /// missing), Unauthorized (transient: the token is read again), others transient.
+  /// missing), Unauthorized (transient: the token is read again), InvalidName (terminal: no call was made),
+  /// others transient. A lost connection is tried once more. Blocks; not in a `done`.
   virtual Result<std::string> get(const Resource& resource, const api::ObjectName& name) = 0;
 
   /// PUTs `body` to /status; `done` is called once on a library thread and must not block.
@@ -52,14 +62,20 @@ class Client {
   virtual void put_status(const Resource& resource, const api::ObjectName& name, std::string body,
                           std::function<void(Result<std::string>)> done) = 0;
 
-  /// POSTs an object (Events). Same rules.
+  /// POSTs an object (Events). Same rules; a name that is taken is AlreadyExists (conflict): after a lost
+  /// reply that may be our own.
   virtual void create(const Resource& resource, std::string body, std::function<void(Result<void>)> done) = 0;
 
   /// Lists in pages and then watches, for ever, until `stop`: relist on 410, resume elsewhere, bookmarks,
   /// backoff with jitter, Retry-After. `synced` is called after each relist_commit. Blocks; give it a thread
-  /// of its own.
+  /// of its own. The sink is called on that thread for lists and on the library's for watch events, never at
+  /// the same time, and never after the return: it must not block or make calls that wait. A missing RBAC
+  /// rule and a missing CRD are logged once and tried again.
   virtual void list_and_watch(const Resource& resource, ObjectSink& sink, std::function<void()> synced,
                               std::stop_token stop) = 0;
+
+  /// All requests so far; a watch counts when it ends.
+  [[nodiscard]] virtual std::vector<RequestCount> request_counts() const { return {}; }
 };
 
 /// Where the API server is and who we are. In this order: `kubeconfig` (a path) with `context` (empty: its
@@ -69,6 +85,9 @@ struct ClientOptions {
   std::string kubeconfig;
   std::string context;
 };
+/// Errors are terminal. The client's destructor ends what is under way (each `done` gets the error Stopped);
+/// list_and_watch must have returned. `seam` outlives the client. See initialize_http_library
+/// (cpprest_transport.hpp), which main calls first.
 Result<std::unique_ptr<Client>> make_client(const ClientOptions& options, Seam& seam);
 
 /// The namespace that the credentials name (service account's file, or the context's), or "default".

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -20,7 +19,7 @@ struct Request {
   std::string content_type;  ///< of the body
   std::string accept = "application/json";
   std::string body;
-  std::string what;  ///< for the seam, logs and metrics: "PUT rlsmigrations/status"; no names of objects
+  std::string what;  ///< for the seam and logs: "PUT rlsmigrations/status"; no names of objects
 };
 
 struct Response {
@@ -37,13 +36,24 @@ class Transport {
   virtual ~Transport() = default;
 
   /// Sends and calls `done` exactly once, on a thread of the library; `done` must not block.
-  /// An HTTP status of any kind is a Response; an Error is a lost or refused connection (transient).
+  /// An HTTP status of any kind is a Response; an Error (transient) is a connection that could not be made or
+  /// was lost: ConnectionLost, Timeout (30 s without a byte), CertificateNotTrusted, Stopped.
   virtual void send(Request request, std::function<void(Result<Response>)> done) = 0;
 
   /// Sends and feeds the body of a 2xx reply to `sink` while it comes. Blocks until the stream ends, `idle`
   /// passes without a byte, or `stop` is requested. A reply that is not 2xx comes back whole as the Response.
+  /// `stop` and a `false` of the sink end it within a second even when the peer is silent; the sink is never
+  /// called after the return.
+  /// Errors (transient): Stopped; Timeout; ConnectionLost; CertificateNotTrusted. A stream that the sink
+  /// ended is a success. Not to be called on the library's thread.
   virtual Result<Response> stream(Request request, ChunkSink sink, std::chrono::seconds idle,
                                   std::stop_token stop) = 0;
+
+  /// Runs `task` on the library's thread, soon; so that `done` never runs inside the call that it belongs to.
+  virtual void post(std::function<void()> task) = 0;
+
+  /// Is this the thread that runs `done` and the sinks? Waiting for a reply there would wait for ever.
+  [[nodiscard]] virtual bool on_library_thread() const = 0;
 };
 
 }  // namespace rls::kube

@@ -201,7 +201,8 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
   auto results = open.database->move(moves, again);
   observer_.transaction(clock_.steady() - began);
   if (!results) {
-    for (const postgres::Move& tried : moves) observer_.transition(tried.from, tried.to, false);
+    const Moved how = results.error().kind == ErrorKind::in_doubt ? Moved::in_doubt : Moved::failed;
+    for (const postgres::Move& tried : moves) observer_.transition(tried.from, tried.to, how);
     return results.error();
   }
 
@@ -214,7 +215,7 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
       case postgres::MoveOutcome::moved:
         item.outcome.failure.reset();
         moved.push_back(&item);
-        observer_.transition(tried.from, tried.to, true);
+        observer_.transition(tried.from, tried.to, Moved::committed);
         log::info(kLogger, "project moved",
                   {{"namespace", name.ns},
                    {"name", name.name},
@@ -227,7 +228,7 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
       case postgres::MoveOutcome::obsolete: break;  // `schedule` lets it come again at once
       case postgres::MoveOutcome::failed:
         item.outcome.failure = failure_of(*result.error);
-        observer_.transition(tried.from, tried.to, false);
+        observer_.transition(tried.from, tried.to, Moved::failed);
         log::error(kLogger, "project could not be moved",
                    {{"namespace", name.ns},
                     {"name", name.name},

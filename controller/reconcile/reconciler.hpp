@@ -18,11 +18,14 @@
 
 namespace rls::reconcile {
 
+/// How a move that was tried ended.
+enum class Moved { committed, failed, in_doubt };
+
 /// What is told to the metrics; called on worker threads.
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void transition(Phase from, Phase to, bool success) = 0;
+  virtual void transition(Phase from, Phase to, Moved result) = 0;
   virtual void reconciled(Kind kind, std::size_t keys, std::chrono::duration<double> took, bool error) = 0;
   virtual void transaction(std::chrono::duration<double> took) = 0;
   virtual void database_up(const api::ObjectName& database,

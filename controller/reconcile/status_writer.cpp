@@ -68,6 +68,13 @@ bool StatusWriter::drain(std::chrono::milliseconds limit) {
                         [this] { return in_flight_ == 0 && urgent_.empty() && normal_.empty(); });
 }
 
+void StatusWriter::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  urgent_.clear();
+  normal_.clear();
+}
+
 std::uint64_t StatusWriter::written() const {
   const std::lock_guard lock(mutex_);
   return written_;
@@ -78,7 +85,7 @@ void StatusWriter::pump() {
     std::optional<StatusWrite> next;
     {
       const std::lock_guard lock(mutex_);
-      while (in_flight_ < kInFlight && !next) {
+      while (!closed_ && in_flight_ < kInFlight && !next) {
         std::deque<Key>& from = urgent_.empty() ? normal_ : urgent_;
         if (from.empty()) break;
         const Key key = from.front();
@@ -122,7 +129,7 @@ void StatusWriter::send(StatusWrite write) {
 
 void StatusWriter::settle(const StatusWrite& write, const std::string& sent_version,
                           Result<std::string> result) {
-  bool again = false;
+  bool again = false, closed = false;
   if (result) {
     remember(write, sent_version, std::move(result).value());
   } else if (result.error().kind == ErrorKind::terminal) {
@@ -148,6 +155,7 @@ void StatusWriter::settle(const StatusWrite& write, const std::string& sent_vers
   {
     const std::lock_guard lock(mutex_);
     --in_flight_;
+    closed = closed_;
     Slot& slot = slots_[write.key];
     slot.in_flight = false;
     if (result.ok()) {
@@ -160,7 +168,7 @@ void StatusWriter::settle(const StatusWrite& write, const std::string& sent_vers
       (slot.waiting->urgent ? urgent_ : normal_).push_back(write.key);
     }
   }
-  if (again) retry_(write.key);
+  if (again && !closed) retry_(write.key);
 }
 
 /// Puts what was written into the cache at once, so that nobody decides that it must be written again before

@@ -47,6 +47,9 @@ class StatusWriter {
   /// Waits until nothing is queued or in flight, at most `limit`. True where all was written.
   bool drain(std::chrono::milliseconds limit);
 
+  /// Sends nothing any more, and drops what waits: before the client goes.
+  void close();
+
   [[nodiscard]] std::uint64_t written() const;
 
  private:
@@ -78,6 +81,7 @@ class StatusWriter {
   std::deque<Key> urgent_, normal_;
   unsigned in_flight_ = 0;
   std::uint64_t written_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace rls::reconcile

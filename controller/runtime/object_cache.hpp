@@ -83,8 +83,8 @@ class ObjectCache {
     return put_locked(std::move(after));
   }
 
-  /// Replaces `expected` by `next` (same name) where it still is what the cache holds; else changes nothing and
-  /// returns false: somebody told of something newer meanwhile.
+  /// Replaces `expected` by `next` (same name) where it still is what the cache holds; else changes nothing
+  /// and returns false: somebody told of something newer meanwhile.
   bool replace_if_current(const Pointer& expected, T next) {
     auto after = std::make_shared<const T>(std::move(next));
     const std::unique_lock lock(mutex_);

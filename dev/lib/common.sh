@@ -68,9 +68,9 @@ with_progress() {
   shift 2
   "$@" >>"$log" 2>&1 9>&- </dev/null &
   child=$!
-  traps=$(trap -p INT TERM)
+  traps=$(trap -p INT TERM HUP)
   # shellcheck disable=SC2064 # the pid of now
-  trap "end_tree $child; exit 130" INT TERM
+  trap "end_tree $child; exit 130" INT TERM HUP
   while kill -0 "$child" 2>/dev/null; do
     sleep 0.1
     if ((SECONDS - started >= next)); then
@@ -79,7 +79,7 @@ with_progress() {
     fi
   done
   wait "$child" || status=$?
-  trap - INT TERM
+  trap - INT TERM HUP
   eval "$traps"
   return "$status"
 }

@@ -29,6 +29,10 @@ test_program_without_googletest_is_one_case() {
   { entry one 'Test Passed.' 'hello'; entry two 'Test Failed.'; entry three 'Test Skipped.'; } >log
   same "$(count log)" "1 1 1"
 }
+test_absent_program_is_a_failure() {
+  entry one 'Test Passed.' | sed 's/^Command: .*/Command: ""/' >log
+  same "$(count log)" "0 1 0"
+}
 test_empty_log() { : >log && same "$(count log)" "0 0 0"; }
 
 run_tests

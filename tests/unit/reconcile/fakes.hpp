@@ -29,10 +29,10 @@ struct FakeWorld {
     Phase phase = Phase::pending;
     Phase last_ours = Phase::pending;
     Time since = at("2026-01-01T00:00:00Z");
-    decide::ViolationCount violations;
-    std::optional<decide::HoldRow> hold;
-    std::optional<Phase> wanted_at_drift;
-    std::vector<api::HistoryEntry> ledger;  // oldest first
+    decide::ViolationCount violations{};
+    std::optional<decide::HoldRow> hold{};
+    std::optional<Phase> wanted_at_drift{};
+    std::vector<api::HistoryEntry> ledger{};  // oldest first
   };
   std::map<std::string, Project> projects;
   Time now = at("2026-01-15T12:00:00Z");
@@ -176,7 +176,7 @@ class FakeClient final : public kube::Client {
 
 class NoObserver final : public Observer {
  public:
-  void transition(Phase, Phase, bool success) override { ++(success ? moved : failed); }
+  void transition(Phase, Phase, Moved how) override { ++(how == Moved::committed ? moved : failed); }
   void reconciled(Kind, std::size_t, std::chrono::duration<double>, bool) override {}
   void transaction(std::chrono::duration<double>) override {}
   void database_up(const api::ObjectName&, std::optional<bool> state) override { up = state; }

@@ -50,7 +50,7 @@ TEST(StatusWriter, HasEightInFlightAndDemotionsFirst) {
   ASSERT_EQ(bench.client.puts.size(), 8U);
   auto first = std::move(bench.client.puts.front());
   bench.client.puts.erase(bench.client.puts.begin());
-  first.done("rv");
+  first.done(std::string("rv"));
   ASSERT_EQ(bench.client.puts.size(), 8U);
   EXPECT_EQ(bench.client.puts.back().name.name, "down");
   bench.client.answer_all();

@@ -1,0 +1,273 @@
+#include "controller/app/operator.hpp"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "controller/app/http_server.hpp"
+#include "controller/app/telemetry.hpp"
+#include "controller/base/log.hpp"
+#include "controller/base/seam.hpp"
+#include "controller/base/text.hpp"
+#include "controller/kube/client.hpp"
+#include "controller/kube/cpprest_transport.hpp"
+#include "controller/postgres/adopted_database.hpp"
+#include "controller/reconcile/identity.hpp"
+#include "controller/reconcile/reconciler.hpp"
+#include "controller/reconcile/sinks.hpp"
+
+namespace rls::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kLogger = "operator";
+// What one worker takes at a time from one database.
+constexpr std::size_t kBatch = 512;
+// After SIGTERM: so long for the transaction in hand, then its connection is cut and it is rolled back.
+constexpr auto kFinishTransaction = 5s;
+// And so long for statuses that are on their way.
+constexpr auto kFinishStatus = 2s;
+
+/// Secrets live in this process' memory: no core file, no ptrace by others of the same user.
+void keep_memory_private() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0);
+}
+
+/// Signals end the process in order: blocked in all threads, waited for in one. A broken connection is an
+/// error of the call, not a signal.
+sigset_t block_signals() {
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGTERM);
+  ::sigaddset(&set, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return set;
+}
+
+std::unique_ptr<Seam> make_seam(const Options& options) {
+  if (!options.inject_fault) return std::make_unique<Seam>();
+  log::warn(kLogger, "a fault will be injected: this is for tests alone", {});
+  return std::make_unique<PlannedSeam>(*options.inject_fault);
+}
+
+Result<std::unique_ptr<postgres::ProjectDatabase>> make_database(const api::DatabaseSpec& spec,
+                                                                 const std::string& secret_value,
+                                                                 Seam& seam) {
+  auto settings = postgres::parse_connection_settings(secret_value);
+  if (!settings) return settings.error();
+  switch (spec.mode) {
+    case api::RuntimeMode::adopted: break;
+  }
+  postgres::Timeouts timeouts;
+  timeouts.lock = std::chrono::ceil<std::chrono::milliseconds>(spec.lock_timeout);
+  timeouts.statement = std::chrono::ceil<std::chrono::milliseconds>(spec.statement_timeout);
+  return postgres::make_adopted_database(std::move(settings).value(), spec.schema, timeouts, seam);
+}
+
+/// Everything that runs, in the order in which it is made; it goes in the opposite order.
+class Operator {
+ public:
+  Operator(const Options& options, Seam& seam, std::unique_ptr<kube::Client> client, std::string install_id)
+      : options_(options),
+        client_(std::move(client)),
+        sessions_(
+            *client_,
+            [&seam](const api::RlsDatabase& database, const std::string& value) {
+              return make_database(database.spec, value, seam);
+            },
+            clock_, std::move(install_id)),
+        writer_(*client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); }),
+        telemetry_(options, caches_, queue_, *client_, clock_),
+        reconciler_(caches_, queue_, sessions_, writer_, telemetry_, clock_,
+                    [this](const std::string& why) { give_up(why); }, {options.observe_interval}),
+        migration_sink_(caches_, queue_),
+        database_sink_(caches_, queue_) {}
+
+  ~Operator() { stop(); }
+
+  [[nodiscard]] Result<void> listen() {
+    auto address = parse_bind_address(options_.bind_address);
+    if (!address) return address.error();
+    auto server = HttpServer::start(
+        *address, "--bind-address",
+        {[this] { return not_ready(); }, [this] { return telemetry_.begin_scrape(); }}, clock_);
+    if (!server) return server.error();
+    server_ = std::move(server).value();
+    log::info(kLogger, "listening", {{"port", server_->port()}});
+    return {};
+  }
+
+  void start() {
+    watch("rlsdatabases", database_sink_);
+    watch("rlsmigrations", migration_sink_);
+    // One worker is kept free for what is urgent, so that no flood of ordinary work holds a demotion up.
+    for (unsigned i = 0; i < options_.workers; ++i) {
+      const auto lowest =
+          i == 0 && options_.workers > 1 ? runtime::Priority::urgent : runtime::Priority::normal;
+      workers_.emplace_back([this, lowest](std::stop_token stop) { work(stop, lowest); });
+    }
+  }
+
+  /// Takes no more work, finishes or rolls back what is in hand, writes what is on its way.
+  void stop() {
+    if (client_ == nullptr) return;
+    for (auto& worker : workers_) worker.request_stop();
+    for (auto& watcher : watchers_) watcher.request_stop();
+    std::jthread cutter([this](std::stop_token done) {
+      for (auto waited = 0ms; waited < kFinishTransaction && !done.stop_requested(); waited += 50ms) {
+        std::this_thread::sleep_for(50ms);
+      }
+      if (!done.stop_requested()) sessions_.interrupt_all();
+    });
+    workers_.clear();
+    cutter.request_stop();
+    cutter.join();
+    watchers_.clear();
+    writer_.drain(kFinishStatus);
+    server_.reset();
+    writer_.close();
+    client_.reset();  // what is under way ends now, while those who hear of it still live
+  }
+
+  [[nodiscard]] bool gave_up() const { return gave_up_; }
+
+ private:
+  void watch(const char* plural, kube::ObjectSink& sink) {
+    const kube::Resource resource{std::string(api::kGroupVersion), plural, options_.ns};
+    watchers_.emplace_back([this, resource, &sink](std::stop_token stop) {
+      client_->list_and_watch(
+          resource, sink, [] {}, stop);
+    });
+  }
+
+  void work(const std::stop_token& stop, runtime::Priority lowest) {
+    // Nobody decides on half a cache: an older object for the same project may not have come yet.
+    while (!caches_.synced() && !stop.stop_requested()) std::this_thread::sleep_for(5ms);
+    while (const auto batch = queue_.take(kBatch, stop, lowest)) {
+      reconciler_.process(*batch);
+      queue_.done(*batch);
+    }
+  }
+
+  /// A status did not come through: look at the object again, a little later each time.
+  void again(const reconcile::Key& key) {
+    if (key.kind == reconcile::Kind::database) {
+      queue_.retry(key.name, key);
+    } else if (const auto migration = caches_.migrations.get(key.name)) {
+      queue_.retry(reconcile::database_of(*migration), key);
+    }
+  }
+
+  void give_up(const std::string& why) {
+    if (gave_up_.exchange(true)) return;
+    log::error(kLogger, "another leader has taken over; this process ends", {{"err", why}});
+    ::kill(::getpid(), SIGTERM);
+  }
+
+  std::vector<std::string> not_ready() const {
+    std::vector<std::string> missing;
+    if (!caches_.databases.synced()) missing.emplace_back("RlsDatabases are not listed yet");
+    if (!caches_.migrations.synced()) missing.emplace_back("RlsMigrations are not listed yet");
+    return missing;
+  }
+
+  const Options& options_;
+  SystemClock clock_;
+  std::unique_ptr<kube::Client> client_;
+  reconcile::Caches caches_;
+  // A database that is away is tried again at least as often as it is observed.
+  reconcile::Queue queue_{
+      clock_,
+      {.batches_per_group = 2,
+       .backoff = {200ms, std::max<std::chrono::milliseconds>(1s, options_.observe_interval)}}};
+  reconcile::Sessions sessions_;
+  reconcile::StatusWriter writer_;
+  Telemetry telemetry_;
+  reconcile::Reconciler reconciler_;
+  reconcile::MigrationSink migration_sink_;
+  reconcile::DatabaseSink database_sink_;
+  std::atomic<bool> gave_up_{false};
+  std::unique_ptr<HttpServer> server_;
+  std::vector<std::jthread> watchers_;
+  std::vector<std::jthread> workers_;
+};
+
+/// Which installation this is, for the claim on a database: the cluster (the uid of kube-system) and the
+/// namespace that the operator's credentials name. Asked until it is answered: without it nothing may be
+/// claimed.
+Result<std::string> install_id_of(const Options& options, kube::Client& client,
+                                  const std::atomic<bool>& stopping) {
+  if (!options.install_id.empty()) return options.install_id;
+  for (auto pause = 200ms; !stopping; pause = std::min<std::chrono::milliseconds>(pause * 2, 10s)) {
+    const auto uid = reconcile::cluster_id(client);
+    if (uid) return *uid + "/" + kube::default_namespace({options.kubeconfig, options.context});
+    log::warn(kLogger, "the cluster's identity cannot be read yet", {{"err", uid.error().message}});
+    for (auto waited = 0ms; waited < pause && !stopping; waited += 50ms) std::this_thread::sleep_for(50ms);
+  }
+  return transient("Stopped", "stopped before the cluster answered");
+}
+
+}  // namespace
+
+int run(const Options& options) {
+  keep_memory_private();
+  const sigset_t signals = block_signals();
+  kube::initialize_http_library();
+  log::configure(options.log_level, options.log_format);
+  log::info(kLogger, "starting", {{"version", RLS_VERSION}, {"namespace", options.ns}});
+
+  const std::unique_ptr<Seam> seam = make_seam(options);
+  auto client = kube::make_client({options.kubeconfig, options.context}, *seam);
+  if (!client) {
+    log::error(kLogger, "cannot start", {{"reason", client.error().reason}, {"err", client.error().message}});
+    return 1;
+  }
+
+  // The signal is waited for on a thread of its own from the start, so that a cluster that does not answer
+  // cannot keep the process alive.
+  std::atomic<bool> stopping{false};
+  std::jthread waiter([&] {
+    int number = 0;
+    ::sigwait(&signals, &number);
+    log::info(kLogger, "stopping", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
+    stopping = true;
+    stopping.notify_all();
+  });
+  const auto end_waiter = [&] {
+    if (!stopping) ::pthread_kill(waiter.native_handle(), SIGTERM);
+  };
+
+  const auto install_id = install_id_of(options, **client, stopping);
+  if (!install_id) {
+    end_waiter();
+    return 0;
+  }
+  log::info(kLogger, "this installation", {{"installId", *install_id}});
+
+  Operator instance(options, *seam, std::move(client).value(), *install_id);
+  if (const auto listening = instance.listen(); !listening) {
+    log::error(kLogger, "cannot start",
+               {{"reason", listening.error().reason}, {"err", listening.error().message}});
+    end_waiter();
+    return 1;
+  }
+  instance.start();
+  stopping.wait(false);
+  instance.stop();
+  log::info(kLogger, "stopped", {});
+  return instance.gave_up() ? 1 : 0;
+}
+
+}  // namespace rls::app

@@ -1,0 +1,108 @@
+#include "controller/kube/api_client.hpp"
+
+#include <cassert>
+
+#include "controller/base/text.hpp"
+#include "controller/kube/cpprest_transport.hpp"
+#include "controller/kube/credentials.hpp"
+#include "controller/kube/status_error.hpp"
+#include "controller/kube/uri.hpp"
+#include "controller/kube/watch_decoder.hpp"
+
+namespace rls::kube {
+namespace {
+
+/// The server leaves spec and status out of its reply to a write: nobody would read them.
+constexpr const char* kMetadataOnly =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
+std::optional<Error> bad_name(const Resource& resource, const api::ObjectName& name) {
+  if (is_path_segment(name.name) && (name.ns.empty() || is_path_segment(name.ns))) return std::nullopt;
+  return terminal("InvalidName", resource.plural + " cannot be named " + rls::quoted(name.str()));
+}
+
+/// Two replies are looked for: the connection broke (worth one more try at once), or anything else.
+bool connection_broke(const Result<Response>& result) {
+  return !result && result.error().reason == "ConnectionLost";
+}
+
+}  // namespace
+
+ApiClient::ApiClient(std::unique_ptr<Transport> transport, Seam& seam, ReflectorTuning tuning)
+    : tuning_(std::move(tuning)), transport_(std::move(transport)), calls_(*transport_, seam) {}
+
+// The transport answers what is under way when it goes, and those answers are still counted by calls_.
+ApiClient::~ApiClient() { transport_.reset(); }
+
+Result<std::string> ApiClient::get(const Resource& resource, const api::ObjectName& name) {
+  assert(!transport_->on_library_thread());
+  if (auto bad = bad_name(resource, name)) return *bad;
+  Request request;
+  request.path = resource.path(name);
+  request.what = "GET " + resource.plural;
+  auto reply = calls_.wait(request, {});
+  // Pooled connections die of idleness; a read may be repeated.
+  if (connection_broke(reply)) reply = calls_.wait(std::move(request), {});
+  if (!reply) return reply.error();
+  if (is_success(reply->status)) return std::move(reply->body);
+  return status_error(std::move(*reply), {"get", resource.group_version, resource.plural, name.ns});
+}
+
+void ApiClient::put_status(const Resource& resource, const api::ObjectName& name, std::string body,
+                           std::function<void(Result<std::string>)> done) {
+  if (auto bad = bad_name(resource, name)) {
+    return transport_->post([error = *bad, done = std::move(done)] { done(error); });
+  }
+  const std::string subresource = resource.plural + "/status";
+  Request request;
+  request.method = "PUT";
+  request.path = resource.path(name) + "/status";
+  request.content_type = "application/json";
+  request.accept = kMetadataOnly;
+  request.body = std::move(body);
+  request.what = "PUT " + subresource;
+  calls_.start(std::move(request), [done = std::move(done), group_version = resource.group_version,
+                                    subresource, ns = name.ns](Result<Response> reply) {
+    if (!reply) return done(reply.error());
+    if (is_success(reply->status)) return done(decode_resource_version(reply->body));
+    done(status_error(std::move(*reply), {"update", group_version, subresource, ns}));
+  });
+}
+
+void ApiClient::create(const Resource& resource, std::string body, std::function<void(Result<void>)> done) {
+  Request request;
+  request.method = "POST";
+  request.path = resource.path();
+  request.content_type = "application/json";
+  request.accept = kMetadataOnly;
+  request.body = std::move(body);
+  request.what = "POST " + resource.plural;
+  calls_.start(std::move(request), [done = std::move(done), resource](Result<Response> reply) {
+    if (!reply) return done(reply.error());
+    if (is_success(reply->status)) return done(Ok{});
+    done(status_error(std::move(*reply), {"create", resource.group_version, resource.plural, resource.ns}));
+  });
+}
+
+void ApiClient::list_and_watch(const Resource& resource, ObjectSink& sink, std::function<void()> synced,
+                               std::stop_token stop) {
+  assert(!transport_->on_library_thread());
+  Reflector(calls_, resource, sink, std::move(synced), tuning_).run(stop);
+}
+
+Result<std::unique_ptr<Client>> make_client(const ClientOptions& options, Seam& seam) {
+  static const SystemClock clock;  // outlives every connection that may still ask for a token
+  auto credentials = Credentials::load(options, real_surroundings(), clock);
+  if (!credentials) return credentials.error();
+  auto transport = make_cpprest_transport(std::move(*credentials));
+  if (!transport) return transport.error();
+  return std::unique_ptr<Client>(std::make_unique<ApiClient>(std::move(*transport), seam, real_tuning()));
+}
+
+std::string default_namespace(const ClientOptions& options) {
+  const SystemClock clock;
+  const auto credentials = Credentials::load(options, real_surroundings(), clock);
+  return credentials ? (*credentials)->ns() : "default";
+}
+
+}  // namespace rls::kube

@@ -1,0 +1,118 @@
+#pragma once
+// The operator's metrics (names.hpp), in Prometheus' text format. What is counted is held here; what exists
+// once a project is not: it is written from the cache while it is scraped, so it costs no memory and dies
+// with its object.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/api/migration.hpp"
+#include "controller/api/object.hpp"
+#include "controller/api/phase.hpp"
+
+namespace rls::metrics {
+
+using Seconds = std::chrono::duration<double>;
+
+enum class TransitionResult { committed, failed, in_doubt };
+enum class ReconcileResult { success, requeue, error };
+
+/// One project as its status tells of it. Texts and gates live during the visit only. Each project is told of
+/// once: where two objects claim it, the one that lost is left out (Prometheus refuses a series that comes
+/// twice).
+struct ProjectSample {
+  std::string_view ns;
+  std::string_view database;
+  std::string_view project;
+  std::optional<Phase> phase{};              ///< none: not yet observed
+  std::optional<std::int64_t> violations{};  ///< not reviewed; none: not known
+  std::span<const api::GateStatus> gates{};  ///< all of them; those that are open are left out here
+  bool drift = false;
+  std::optional<Seconds> soak_remaining{};  ///< where it soaks
+};
+
+/// Sums of requests to the Kubernetes API.
+struct RequestSample {
+  std::string_view code;  ///< "200", or "error" where there was no reply
+  std::string_view method;
+  std::uint64_t count = 0;
+};
+
+struct QueueSample {
+  std::size_t depth = 0;
+  std::uint64_t adds = 0;
+  std::uint64_t retries = 0;
+  Seconds longest_wait{0};
+};
+
+/// Asked while a scrape runs, by its thread; they must be quick and thread-safe. An empty one gives no
+/// samples. `projects` is called once for each family and may tell something else each time.
+struct Sources {
+  std::function<void(const std::function<void(const ProjectSample&)>&)> projects;
+  std::function<void(const std::function<void(const RequestSample&)>&)> requests;
+  std::function<QueueSample()> queue;
+};
+
+struct Options {
+  std::string version;
+  bool projects = true;  ///< false: sums per database only (--metrics-projects=off)
+  std::vector<std::string> kinds = {"RlsDatabase", "RlsMigration"};  ///< whose counters start at 0
+};
+
+class Metrics;
+
+/// One scrape under way. Memory: one family's text at a time.
+class Scrape {
+ public:
+  /// Puts the next piece (whole families) into `text`, in place of what was there. False: that was all.
+  bool next(std::string& text);
+
+ private:
+  friend class Metrics;
+  explicit Scrape(const Metrics& metrics) : metrics_(metrics) {}
+
+  const Metrics& metrics_;
+  std::size_t step_ = 0;
+};
+
+/// Thread-safe, `set_sources` excepted. All counters exist from the start, with 0.
+class Metrics {
+ public:
+  explicit Metrics(Options options);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  /// Once, before the first scrape. What the sources refer to must outlive the last scrape.
+  void set_sources(Sources sources);
+
+  void transition(Phase from, Phase to, TransitionResult result, std::uint64_t projects = 1);
+  /// One batch of `keys`, which took `took` as a whole.
+  void reconciled(std::string_view kind, ReconcileResult result, Seconds took, std::uint64_t keys = 1);
+  void transaction(Seconds took);
+  /// nullopt: the object is gone, and so is its series.
+  void database_up(const api::ObjectName& database, std::optional<bool> up);
+  void leader(bool leads);
+
+  /// Must not outlive the Metrics.
+  [[nodiscard]] Scrape begin_scrape() const { return Scrape(*this); }
+  /// The whole scrape as one text: for tests and small installations.
+  [[nodiscard]] std::string scrape() const;
+
+ private:
+  friend class Scrape;
+  class Registry;  // prometheus-cpp's, behind this line
+
+  const Options options_;
+  Sources sources_;
+  const std::unique_ptr<Registry> registry_;
+};
+
+}  // namespace rls::metrics

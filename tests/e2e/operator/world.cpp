@@ -1,0 +1,246 @@
+#include "tests/e2e/operator/world.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <stdexcept>
+#include <thread>
+
+namespace rls::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string kSource = RLS_SOURCE_DIR;
+constexpr const char* kAccount = "rls-operator";
+constexpr const char* kAccountNamespace = "rls-operator-system";
+
+Output must(Output output, const std::string& what) {
+  if (!output.ok()) throw std::runtime_error(what + " failed:\n" + output.out);
+  return output;
+}
+
+std::string trimmed(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return text;
+}
+
+std::string kubectl_program() {
+  const char* given = std::getenv("RLS_KUBECTL");
+  return given != nullptr ? given : "kubectl";
+}
+
+void install_once() {
+  static const bool done = [] {
+    const std::string kubectl = kubectl_program();
+    must(run({kubectl, "apply", "--server-side", "-k", kSource + "/manifests/crds"}), "installing the CRDs");
+    must(run({kubectl, "apply", "-k", kSource + "/manifests/rbac"}), "installing the RBAC");
+    for (const char* plural : {"rlsdatabases", "rlsmigrations"}) {
+      must(run({kubectl, "wait", "--for=condition=Established", "--timeout=30s",
+                std::string("crd/") + plural + ".rls-operator.dev"}),
+           "waiting for the CRDs");
+    }
+    return true;
+  }();
+  (void)done;
+}
+
+std::string unique(const std::string& prefix) {
+  static int count = 0;
+  return prefix + "-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+}
+
+}  // namespace
+
+World::World() : ns_(unique("e2e")), admin_uri_(required_environment("DATABASE_URL")) {
+  required_environment("KUBECONFIG");
+  install_once();
+  directory_ = (std::filesystem::temp_directory_path() / ns_).string();
+  std::filesystem::create_directories(directory_);
+  std::filesystem::permissions(directory_, std::filesystem::perms::owner_all);
+
+  database_ = ns_;
+  must(run({"psql", "-qX", admin_uri_, "-c", "CREATE DATABASE \"" + database_ + "\""}), "CREATE DATABASE");
+  must(run({"psql", "-qX", "-v", "app_password=" + app_password_, "-v",
+            "operator_password=" + operator_password_, "-v", "rows=20", "-f",
+            kSource + "/dev/sample/install.sql", uri("", "", database_)}),
+       "installing the sample");
+  must(kubectl({"create", "namespace", ns_}), "creating the namespace");
+  write_kubeconfig();
+  must(apply(R"(apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: rls-operator-secrets}
+rules: [{apiGroups: [""], resources: [secrets], resourceNames: [main-db], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: rls-operator-secrets}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: rls-operator-secrets}
+subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-system}]
+)"),
+       "granting the Secret");
+}
+
+World::~World() {
+  operator_.reset();
+  run({kubectl_program(), "delete", "namespace", ns_, "--wait=false"});
+  run({kubectl_program(), "-n", ns_, "delete", "rlsm,rlsdb,secret", "--all", "--wait=false"});
+  run({"psql", "-qX", admin_uri_, "-c", "DROP DATABASE IF EXISTS \"" + database_ + "\" WITH (FORCE)"});
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+/// The service account's own kubeconfig, with a token from the TokenRequest API: least privilege is tested,
+/// too.
+void World::write_kubeconfig() {
+  const auto config = [&](const char* path) {
+    return trimmed(
+        must(kubectl({"config", "view", "--raw", "--minify", "-o", std::string("jsonpath={") + path + "}"}),
+             "reading the kubeconfig")
+            .out);
+  };
+  const std::string token = trimmed(
+      must(run({kubectl_program(), "-n", kAccountNamespace, "create", "token", kAccount, "--duration=2h"}),
+           "creating a token")
+          .out);
+  std::ofstream file(directory_ + "/kubeconfig");
+  file << "apiVersion: v1\nkind: Config\ncurrent-context: o\n"
+       << "clusters: [{name: o, cluster: {server: '" << config(".clusters[0].cluster.server")
+       << "', certificate-authority-data: '" << config(".clusters[0].cluster.certificate-authority-data")
+       << "'}}]\n"
+       << "contexts: [{name: o, context: {cluster: o, user: o}}]\n"
+       << "users: [{name: o, user: {token: '" << token << "'}}]\n";
+}
+
+std::string World::uri(const std::string& user, const std::string& password,
+                       const std::string& database) const {
+  // postgresql://user:password@host:port/database?parameters
+  std::string rest = admin_uri_.substr(admin_uri_.find("://") + 3);
+  const std::string credentials = rest.substr(0, rest.find('@'));
+  rest = rest.substr(rest.find('@') + 1);
+  const std::string host = rest.substr(0, rest.find('/'));
+  return "postgresql://" + (user.empty() ? credentials : user + ":" + password) + "@" + host + "/" + database;
+}
+
+std::string World::operator_uri() const { return uri("rls_operator_role", operator_password_, database_); }
+
+void World::start_operator(const std::vector<std::string>& flags) {
+  static int port = 20'000 + ::getpid() % 20'000;
+  address_ = "127.0.0.1:" + std::to_string(++port);
+  std::vector<std::string> arguments = {RLS_OPERATOR_BINARY,
+                                        "--kubeconfig",
+                                        directory_ + "/kubeconfig",
+                                        "--namespace",
+                                        ns_,
+                                        "--bind-address",
+                                        address_,
+                                        "--observe-interval",
+                                        "1s",
+                                        "--log-format",
+                                        "json",
+                                        "--log-level",
+                                        "debug"};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  operator_ = std::make_unique<Background>(arguments, directory_ + "/operator.log");
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (!http("/readyz").ok()) {
+    if (!operator_->running()) throw std::runtime_error("the operator ended at once:\n" + operator_->log());
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw std::runtime_error("the operator did not become ready:\n" + operator_->log());
+    }
+    std::this_thread::sleep_for(50ms);
+  }
+}
+
+int World::stop_operator() {
+  operator_->signal(SIGTERM);
+  return operator_->wait(15s);
+}
+
+void World::kill_operator() {
+  operator_->signal(SIGKILL);
+  operator_->wait(15s);
+}
+
+Output World::http(const std::string& path) const {
+  return run({"curl", "-fsS", "--max-time", "5", "http://" + address_ + path});
+}
+
+void World::create_secret(const std::string& value) {
+  run({kubectl_program(), "-n", ns_, "delete", "secret", "main-db", "--ignore-not-found"});
+  must(kubectl({"create", "secret", "generic", "main-db", "--from-file=uri=/dev/stdin"}, value),
+       "creating the Secret");
+}
+
+void World::create_database() {
+  create_secret(operator_uri());
+  must(apply(R"(apiVersion: rls-operator.dev/v1alpha1
+kind: RlsDatabase
+metadata: {name: main}
+spec:
+  connection: {secretRef: {name: main-db}}
+  runtime: {mode: Adopted, schema: public}
+)"),
+       "creating the RlsDatabase");
+}
+
+Output World::apply(const std::string& yaml) { return kubectl({"apply", "-f", "-"}, yaml); }
+
+Output World::migrate(const std::string& name, const std::string& project, const std::string& phase,
+                      const std::string& rest) {
+  return apply("apiVersion: rls-operator.dev/v1alpha1\nkind: RlsMigration\nmetadata: {name: " + name +
+               "}\nspec:\n  databaseRef: {name: main}\n  project: " + project + "\n  phase: " + phase + "\n" +
+               rest);
+}
+
+Output World::kubectl(std::vector<std::string> arguments, const std::string& input) {
+  arguments.insert(arguments.begin(), {kubectl_program(), "-n", ns_});
+  return run(arguments, input);
+}
+
+std::string World::field(const std::string& name, const std::string& path) {
+  return trimmed(kubectl({"get", "rlsmigration", name, "-o", "jsonpath={." + path + "}"}).out);
+}
+
+std::string World::condition(const std::string& name, const std::string& type, const std::string& kind) {
+  const std::string at = ".status.conditions[?(@.type==\"" + type + "\")]";
+  return trimmed(
+      kubectl({"get", kind, name, "-o", "jsonpath={range " + at + "}{.status}/{.reason}{end}"}).out);
+}
+
+std::string World::sql(const std::string& statement) {
+  return trimmed(
+      must(run({"psql", "-qXAt", "-v", "ON_ERROR_STOP=1", uri("", "", database_), "-c", statement}),
+           statement)
+          .out);
+}
+
+Output World::sql_as_application(const std::string& project, const std::string& statement) {
+  return run(
+      {"psql", "-qXAt", "-v", "ON_ERROR_STOP=1", uri("app_user", app_password_, database_)},
+      "BEGIN;\nSELECT set_project_context('" + project + "') \\g /dev/null\n" + statement + ";\nCOMMIT;\n");
+}
+
+std::string World::phase_in_database(const std::string& project) {
+  return sql("SELECT migration_phase FROM rls_migration_status WHERE project_id = '" + project + "'");
+}
+
+bool World::eventually(const std::function<bool()>& holds, std::chrono::seconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      std::cerr << kubectl({"get", "rlsdb,rlsm", "-o", "yaml"}).out << sql("TABLE rls_migration_status")
+                << "\n"
+                << (operator_ ? operator_->log() : "");
+      return false;
+    }
+    std::this_thread::sleep_for(100ms);
+  }
+  return true;
+}
+
+}  // namespace rls::test

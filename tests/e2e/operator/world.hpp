@@ -1,0 +1,74 @@
+#pragma once
+// A genuine world for the operator: the API server and the Postgres server of the test run, a sample database
+// and a namespace of the test's own, and the operator as a process under exactly the service account that
+// manifests/rbac installs.
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/process.hpp"
+
+namespace rls::test {
+
+class World {
+ public:
+  /// Installs CRDs and RBAC (once a process), makes the database and the namespace. Does not start the
+  /// operator.
+  World();
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  /// Starts the operator; `flags` come on top of the usual ones. Waits until it is ready.
+  void start_operator(const std::vector<std::string>& flags = {});
+  /// SIGTERM; its exit code.
+  int stop_operator();
+  /// SIGKILL.
+  void kill_operator();
+  [[nodiscard]] Background& operator_process() { return *operator_; }
+  /// GET on the operator's own listener: the body.
+  [[nodiscard]] Output http(const std::string& path) const;
+
+  /// Creates the Secret main-db with the operator's URI and the RlsDatabase main.
+  void create_database();
+  void create_secret(const std::string& uri);
+  /// kubectl apply of YAML in the test's namespace.
+  Output apply(const std::string& yaml);
+  /// An RlsMigration `name`; `rest` is YAML that goes on below spec.
+  Output migrate(const std::string& name, const std::string& project, const std::string& phase,
+                 const std::string& rest = {});
+  Output kubectl(std::vector<std::string> arguments, const std::string& input = {});
+  /// One value of an RlsMigration by JSONPath, without braces: "status.phase".
+  std::string field(const std::string& name, const std::string& path);
+  /// "Status/reason" of one of its conditions, "" where it has none.
+  std::string condition(const std::string& name, const std::string& type,
+                        const std::string& kind = "rlsmigration");
+
+  /// One value by SQL as superuser, tuples only.
+  std::string sql(const std::string& statement);
+  /// The same as the application, in one transaction with a project's context.
+  Output sql_as_application(const std::string& project, const std::string& statement);
+  std::string phase_in_database(const std::string& project);
+
+  /// Polls until `holds`; where it does not within `limit`, false, and the world's state is printed.
+  bool eventually(const std::function<bool()>& holds, std::chrono::seconds limit = std::chrono::seconds{30});
+
+  [[nodiscard]] const std::string& ns() const { return ns_; }
+  [[nodiscard]] const std::string& database() const { return database_; }
+  [[nodiscard]] std::string operator_uri() const;
+  [[nodiscard]] const std::string& operator_password() const { return operator_password_; }
+
+ private:
+  void write_kubeconfig();
+  [[nodiscard]] std::string uri(const std::string& user, const std::string& password,
+                                const std::string& database) const;
+
+  std::string directory_, ns_, database_, server_, admin_uri_, address_;
+  std::string app_password_ = "app-canary-5Qz", operator_password_ = "operator-canary-7Yx";
+  std::unique_ptr<Background> operator_;
+};
+
+}  // namespace rls::test

@@ -1,0 +1,317 @@
+#include "metrics/metrics.hpp"
+
+#include <gmock/gmock.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <thread>
+
+#include "metrics/names.hpp"
+
+namespace rls::metrics {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+api::GateStatus gate(std::string name, api::GateState state) {
+  api::GateStatus out;
+  out.name = std::move(name);
+  out.state = state;
+  return out;
+}
+
+const std::vector<api::GateStatus> kGates = {
+    gate("Database", api::GateState::passed), gate("SoakTime", api::GateState::waiting),
+    gate("Violations", api::GateState::blocked), gate("Evidence", api::GateState::unknown),
+    gate("Window", api::GateState::overridden)};
+
+/// Two databases, three projects.
+Sources sources() {
+  Sources out;
+  out.projects = [](const auto& visit) {
+    ProjectSample sm{.ns = "shop", .database = "main", .project = "sm"};
+    sm.phase = Phase::shadow;
+    sm.violations = 3;
+    sm.gates = kGates;
+    sm.soak_remaining = Seconds{90.5};
+    visit(sm);
+    ProjectSample odd{.ns = "shop", .database = "main", .project = "a\"b\\"};
+    odd.phase = Phase::enforcing;
+    odd.violations = 0;
+    odd.drift = true;
+    visit(odd);
+    visit(ProjectSample{.ns = "shop", .database = "other", .project = "new"});
+  };
+  out.requests = [](const auto& visit) {
+    visit({"200", "GET", 7});
+    visit({"409", "PUT", 1});
+  };
+  out.queue = [] { return QueueSample{4, 100, 2, Seconds{1.5}}; };
+  return out;
+}
+
+/// One of everything.
+std::string full_scrape(bool projects = true) {
+  Metrics metrics({.version = "0.1.0", .projects = projects});
+  metrics.set_sources(sources());
+  metrics.leader(true);
+  metrics.transition(Phase::pending, Phase::shadow, TransitionResult::committed, 3);
+  metrics.reconciled("RlsMigration", ReconcileResult::success, Seconds{0.02}, 5);
+  metrics.reconciled("RlsMigration", ReconcileResult::error, Seconds{0.02});
+  metrics.transaction(Seconds{0.003});
+  metrics.database_up({"shop", "main"}, true);
+  metrics.database_up({"shop", "other"}, false);
+  return metrics.scrape();
+}
+
+std::vector<std::string> split(std::string_view text, char by) {
+  std::vector<std::string> out;
+  std::istringstream in{std::string(text)};
+  for (std::string part; std::getline(in, part, by);) out.push_back(part);
+  return out;
+}
+
+std::string read(const std::string& path) {
+  std::ifstream file(RLS_SOURCE_DIR "/" + path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+struct Seen {
+  std::string type;
+  std::set<std::string> labels;
+};
+
+/// The metrics of a scrape by name. Each sample must stand under its own # TYPE, and no metric come twice.
+std::map<std::string, Seen> parse(const std::string& text) {
+  std::map<std::string, Seen> out;
+  std::string name;
+  for (const std::string& line : split(text, '\n')) {
+    if (line.starts_with("# TYPE ")) {
+      const auto words = split(line, ' ');
+      name = words.at(2);
+      EXPECT_TRUE(out.try_emplace(name, Seen{words.at(3), {}}).second) << name << " comes twice";
+    } else if (!line.starts_with("#")) {
+      EXPECT_TRUE(line.starts_with(name)) << line;
+      bool inside = false;  // between the quotes of a value
+      std::string label;
+      for (auto at = line.find('{');
+           at != std::string::npos && ++at < line.size() && (inside || line[at] != '}');) {
+        if (line[at] == '\\') {
+          ++at;
+        } else if (line[at] == '"') {
+          if (!inside) out[name].labels.insert(std::exchange(label, {}));
+          inside = !inside;
+        } else if (!inside && line[at] != ',' && line[at] != '=') {
+          label += line[at];
+        }
+      }
+    }
+  }
+  return out;
+}
+
+std::string type_name(Type type) {
+  switch (type) {
+    case Type::counter: return "counter";
+    case Type::gauge: return "gauge";
+    case Type::histogram: return "histogram";
+  }
+  return "";
+}
+
+TEST(Metrics, AScrapeHoldsExactlyTheTable) {
+  auto seen = parse(full_scrape());
+  for (const Info& row : kTable) {
+    const auto found = seen.find(std::string(row.name));
+    ASSERT_NE(found, seen.end()) << row.name;
+    EXPECT_EQ(found->second.type, type_name(row.type)) << row.name;
+    const auto names = split(row.labels, ',');
+    std::set<std::string> labels(names.begin(), names.end());
+    if (row.type == Type::histogram) labels.insert("le");
+    EXPECT_EQ(found->second.labels, labels) << row.name;
+    seen.erase(found);
+  }
+  for (const auto& [name, row] : seen) ADD_FAILURE() << name << " is not in the table";
+}
+
+TEST(Metrics, TheNamesAreTheGoldenOnes) {
+  std::string got;
+  for (const Info& row : kTable) {
+    got += std::string(row.name) + " " + type_name(row.type);
+    if (!row.labels.empty()) got += " " + std::string(row.labels);
+    got += "\n";
+  }
+  EXPECT_EQ(got, read("tests/unit/metrics/names.golden"))
+      << "people's dashboards and alerts use these names: to change one is to change the product";
+}
+
+TEST(Metrics, TheDocumentationNamesThemAll) {
+  const std::string text = read("docs/metrics.md");
+  for (const Info& row : kTable) {
+    std::string labels;
+    for (const std::string& label : split(row.labels, ','))
+      labels += (labels.empty() ? "`" : ", `") + label + "`";
+    if (labels.empty()) labels = "—";
+    EXPECT_THAT(text, HasSubstr("| `" + std::string(row.name) + "` | " + type_name(row.type) + " | " +
+                                labels + " |"));
+  }
+}
+
+TEST(Metrics, EveryMetricHasHelpAndOnlyCountersEndInTotal) {
+  for (const Info& row : kTable) {
+    EXPECT_FALSE(row.help.empty()) << row.name;
+    EXPECT_EQ(row.help.find_first_of("\n\\"), std::string_view::npos) << row.name;
+    EXPECT_EQ(row.name.ends_with("_total"), row.type == Type::counter) << row.name;
+  }
+}
+
+TEST(Metrics, CountersStartAtZero) {
+  const std::string text = Metrics({.version = "0.1.0"}).scrape();
+  EXPECT_THAT(text, HasSubstr("controller_reconcile_total{kind=\"RlsDatabase\",result=\"success\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("controller_reconcile_errors_total{kind=\"RlsMigration\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("pg_transaction_seconds_count 0\n"));
+  int moves = 0;
+  for (const std::string& line : split(text, '\n'))
+    moves += line.starts_with("rls_transitions_total{") ? 1 : 0;
+  EXPECT_EQ(moves, (3 + 6) * 3) << "three steps up, six ways down, three results";
+  EXPECT_THAT(text, Not(HasSubstr("from=\"pending\",result=\"committed\",to=\"enforcing\"")));
+}
+
+TEST(Metrics, CountWhatHappened) {
+  const std::string text = full_scrape();
+  for (const char* line : {
+           "rls_transitions_total{from=\"pending\",result=\"committed\",to=\"shadow\"} 3\n",
+           "controller_reconcile_total{kind=\"RlsMigration\",result=\"success\"} 5\n",
+           "controller_reconcile_total{kind=\"RlsMigration\",result=\"error\"} 1\n",
+           "controller_reconcile_errors_total{kind=\"RlsMigration\"} 1\n",
+           "controller_reconcile_duration_seconds_count{kind=\"RlsMigration\"} 2\n",
+           "pg_transaction_seconds_bucket{le=\"0.0025\"} 0\n",
+           "pg_transaction_seconds_bucket{le=\"0.005\"} 1\n",
+           "rls_leader 1\n",
+           "rls_operator_info{version=\"0.1.0\"} 1\n",
+           "rest_client_requests_total{code=\"409\",method=\"PUT\"} 1\n",
+           "workqueue_depth 4\n",
+           "workqueue_adds_total 100\n",
+           "workqueue_retries_total 2\n",
+           "workqueue_longest_wait_seconds 1.5\n",
+       }) {
+    EXPECT_THAT(text, HasSubstr(std::string("\n") + line));
+  }
+}
+
+TEST(Metrics, AKindThatWasNotForeseenIsCountedToo) {
+  Metrics metrics({.version = "0.1.0"});
+  metrics.reconciled("Secret", ReconcileResult::requeue, Seconds{0});
+  EXPECT_THAT(metrics.scrape(),
+              HasSubstr("controller_reconcile_total{kind=\"Secret\",result=\"requeue\"} 1\n"));
+}
+
+TEST(Metrics, ADatabaseThatIsGoneTakesItsSeriesAlong) {
+  Metrics metrics({.version = "0.1.0"});
+  metrics.database_up({"shop", "main"}, false);
+  EXPECT_THAT(metrics.scrape(), HasSubstr("rls_database_up{database=\"main\",namespace=\"shop\"} 0\n"));
+  metrics.database_up({"shop", "main"}, true);
+  EXPECT_THAT(metrics.scrape(), HasSubstr("rls_database_up{database=\"main\",namespace=\"shop\"} 1\n"));
+  metrics.database_up({"shop", "main"}, std::nullopt);
+  metrics.database_up({"shop", "never there"}, std::nullopt);
+  EXPECT_THAT(metrics.scrape(), Not(HasSubstr("rls_database_up{")));
+}
+
+TEST(Metrics, ProjectsAreWrittenFromTheirStatus) {
+  const std::string text = full_scrape();
+  const std::string sm = R"({namespace="shop",database="main",project="sm")";
+  for (const std::string& line : {
+           "rls_migration_phase" + sm + ",phase=\"shadow\"} 1\n",
+           "rls_migration_violations" + sm + ",state=\"unreviewed\"} 3\n",
+           "rls_migration_soak_remaining_seconds" + sm + "} 90.5\n",
+           "rls_migration_drift" + sm + "} 0\n",
+           std::string(R"(rls_migration_drift{namespace="shop",database="main",project="a\"b\\"} 1)"),
+           "rls_migration_gate_blocked" + sm + ",gate=\"SoakTime\",state=\"Waiting\"} 1\n",
+           "rls_migration_gate_blocked" + sm + ",gate=\"Violations\",state=\"Blocked\"} 1\n",
+           "rls_migration_gate_blocked" + sm + ",gate=\"Evidence\",state=\"Unknown\"} 1\n",
+       }) {
+    EXPECT_THAT(text, HasSubstr("\n" + line));
+  }
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("gate=\"Database\"")), Not(HasSubstr("gate=\"Window\""))));
+  EXPECT_THAT(text, Not(HasSubstr(R"(project="new",phase)"))) << "its phase is not known yet";
+}
+
+TEST(Metrics, DatabasesAreSummedUp) {
+  for (const bool projects : {true, false}) {
+    const std::string text = full_scrape(projects);
+    const std::string main = R"({namespace="shop",database="main")",
+                      other = R"({namespace="shop",database="other")";
+    EXPECT_THAT(text, HasSubstr("rls_database_projects" + main + ",phase=\"shadow\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr("rls_database_projects" + main + ",phase=\"complete\"} 0\n"));
+    EXPECT_THAT(text, HasSubstr("rls_database_projects" + other + ",phase=\"pending\"} 0\n"));
+    EXPECT_THAT(text, HasSubstr("rls_database_violations" + main + ",state=\"unreviewed\"} 3\n"));
+    EXPECT_THAT(text,
+                HasSubstr("rls_database_gate_blocked" + main + ",gate=\"Evidence\",state=\"Unknown\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr("rls_database_drift" + main + "} 1\n"));
+    EXPECT_EQ(text.find("rls_migration_") == std::string::npos, !projects);
+  }
+}
+
+TEST(Metrics, WithoutSourcesThereAreNoSampledFamilies) {
+  const std::string text = Metrics({.version = "0.1.0"}).scrape();
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("workqueue_")), Not(HasSubstr("rls_migration_"))));
+}
+
+TEST(Metrics, APieceIsNeverMoreThanOneFamilyOfProjects) {
+  Metrics metrics({.version = "0.1.0"});
+  metrics.set_sources(sources());
+  std::string piece;
+  int families = 0;
+  for (Scrape scrape = metrics.begin_scrape(); scrape.next(piece);) {
+    if (piece.find("rls_migration_") == std::string::npos) continue;
+    ++families;
+    const auto first = piece.find("# TYPE");
+    EXPECT_EQ(piece.find("# TYPE", first + 1), std::string::npos);
+  }
+  EXPECT_EQ(families, 5);
+}
+
+TEST(MetricsThreads, MayBeCountedWhileTheyAreScraped) {
+  Metrics metrics({.version = "0.1.0"});
+  metrics.set_sources(sources());
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 3; ++i) {
+      threads.emplace_back([&metrics, i] {
+        for (int round = 0; round < 200; ++round) {
+          metrics.reconciled(i == 0 ? "Late" : "RlsMigration", ReconcileResult::success, Seconds{0.1});
+          metrics.database_up({"shop", std::to_string(round % 3)},
+                              round % 2 == 0 ? std::optional<bool>(true) : std::nullopt);
+          metrics.transition(Phase::shadow, Phase::pending, TransitionResult::committed);
+        }
+      });
+    }
+    for (int round = 0; round < 20; ++round) (void)metrics.scrape();
+  }
+  EXPECT_THAT(metrics.scrape(), HasSubstr("from=\"shadow\",result=\"committed\",to=\"pending\"} 600\n"));
+}
+
+/// promtool's own opinion, where it is installed (Debian package `prometheus`). What it checks is asserted by
+/// the tests above as well, so nothing is lost where it is not.
+TEST(Metrics, PromtoolFindsNothing) {
+  if (std::system("command -v promtool > /dev/null") != 0) return;
+  for (const bool projects : {true, false}) {
+    const std::string path = testing::TempDir() + "rls-scrape.txt";
+    std::ofstream(path) << full_scrape(projects);
+    EXPECT_EQ(std::system(("promtool check metrics < '" + path + "'").c_str()), 0);
+    std::remove(path.c_str());
+  }
+}
+
+}  // namespace
+}  // namespace rls::metrics
