@@ -20,7 +20,10 @@ colours() {
   bold='' dim='' plain=''
   colour=()
   [[ -t 1 && ${TERM:-dumb} != dumb ]] || return 0
-  table_in_place=1
+  # On a narrow one the rows would wrap, and then it is not known how far up they begin.
+  local columns=0
+  read -r _ columns < <(stty size <&1 2>/dev/null) || true
+  ((columns < 80)) || table_in_place=1
   [[ -z ${NO_COLOR:-} ]] || return 0
   bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'
   colour=([pending]=$'\e[33m' [shadow]=$'\e[34m' [enforcing]=$'\e[38;5;208m' [complete]=$'\e[32m')
@@ -99,7 +102,8 @@ table_show() {
     all+=$facts$'\n'
   done
   if ((table_in_place)); then
-    table_erase
+    # One write, so that it does not flicker.
+    ((table_lines == 0)) || text=$'\e['${table_lines}A$'\e[J'$text
     printf '%s\n' "$text"
     table_lines=$((${#projects[@]} + 1))
   elif [[ $all != "$table_shown" ]]; then
