@@ -49,7 +49,8 @@ struct Observation {
 
   /// The phase of our own last ledger row. Another one than `phase`: somebody else moved the project.
   Phase last_ours = Phase::pending;
-  /// Where somebody else moved it: the lowest phase that was aimed at since we noticed.
+  /// Where somebody else moved it: the highest phase that was aimed at since we noticed. A target below it
+  /// was lowered since.
   std::optional<Phase> wanted_at_drift;
 
   std::optional<HoldRow> hold;

@@ -70,19 +70,24 @@ class ProjectDatabase {
   /// Connects where not connected, proves that this is the primary and the claim is ours, creates or upgrades
   /// the operator's own schema `rls_operator`, finds the adopted tables and columns in the catalogue.
   /// Idempotent and cheap when nothing changed (one statement).
-  /// Reasons: DatabaseUnreachable, AuthenticationFailed, TlsFailed, NotPrimary, Claimed, MissingTable,
-  /// MissingColumn, MissingPrivilege, UnsupportedServer, TooManyConnections.
+  /// Terminal: Claimed, FenceLost, MissingTable, MissingColumn, MissingPrivilege (holds the SQL that a DBA
+  /// runs), UnsupportedTable, UnsupportedServer, SchemaTooNew. Transient: DatabaseUnreachable,
+  /// DatabaseMissing, DatabaseStarting, AuthenticationFailed, TlsFailed, NotPrimary, TooManyConnections and
+  /// what passes by itself.
   virtual Result<DatabaseFacts> open(const Claimant& claimant) = 0;
 
   /// One Observation per query, in the order asked, from one snapshot; database state is `ok` in each.
-  /// A project seen for the first time is ledgered as `adopted`, one that somebody else moved as `drift`.
-  /// Does not set `conflict_with_older`.
+  /// A project seen for the first time is ledgered as `adopted`, one that somebody else moved as `drift`;
+  /// nothing is written when nothing changed. A name that no database can hold (NUL, bad UTF-8) is an unknown
+  /// project. Does not set `conflict_with_older`. Here and below: after an Error of kind transient or
+  /// terminal, `open` first.
   virtual Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries) = 0;
 
   /// Moves those that may move, in one transaction (design 3-database, One transition, one transaction); asks
-  /// `again` for each under the locks. One result per move, in order. An Error means that nothing was moved,
-  /// but for kind in_doubt: it could not be found out. A single row's refusal is found by bisection and is
-  /// that row's result.
+  /// `again` for each under the locks, perhaps more than once: it must be pure. One result per move, in
+  /// order. An Error means that nothing was moved, but for kind in_doubt: it could not be found out; the next
+  /// `open` and `observe` show it. A single row's refusal is found by bisection and is that row's result
+  /// (MoveRefused). FenceLost: another leader took over; stop.
   virtual Result<std::vector<MoveResult>> move(std::span<const Move> moves, const DecideAgain& again) = 0;
 
   /// The newest ten ledger entries of each project, newest first (status.history).
@@ -90,12 +95,14 @@ class ProjectDatabase {
       std::span<const std::string> projects) = 0;
 
   /// Violations of each project since it entered its phase: by table (≤ 20), newest samples (≤ 5) (R-A7).
+  /// MissingTable (terminal) where there is no audit table to read.
   virtual Result<std::vector<api::ViolationsStatus>> violations(std::span<const std::string> projects) = 0;
 
   /// Number of projects in the database per phase.
   virtual Result<std::map<std::string, std::int64_t>> count_by_phase() = 0;
 
-  /// Ends the connection at once; the next `open` makes a new one. Thread-safe, so that SIGTERM can use it.
+  /// Ends the connection at once: the call in progress fails as if the network had. The next `open` makes a
+  /// new one. Thread-safe, so that SIGTERM can use it.
   virtual void interrupt() = 0;
 };
 

@@ -1,0 +1,231 @@
+#include "controller/postgres/adopted_database.hpp"
+
+#include <utility>
+
+#include "controller/base/log.hpp"
+#include "controller/postgres/moving.hpp"
+#include "controller/postgres/opening.hpp"
+#include "controller/postgres/reporting.hpp"
+
+namespace rls::postgres {
+namespace {
+
+constexpr std::string_view kLogger = "postgres";
+
+class AdoptedDatabase final : public ProjectDatabase {
+ public:
+  AdoptedDatabase(ConnectionSettings settings, std::string schema, Timeouts timeouts, Seam& seam)
+      : settings_(std::move(settings)), schema_(std::move(schema)), timeouts_(timeouts), seam_(seam) {}
+
+  Result<DatabaseFacts> open(const Claimant& claimant) override;
+  Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries) override {
+    return with<std::vector<decide::Observation>>(
+        [&](OpenDatabase& database) { return postgres::observe(database, queries); });
+  }
+  Result<std::vector<MoveResult>> move(std::span<const Move> moves, const DecideAgain& again) override;
+  Result<std::vector<std::vector<api::HistoryEntry>>> history(
+      std::span<const std::string> projects) override {
+    return with<std::vector<std::vector<api::HistoryEntry>>>(
+        [&](OpenDatabase& database) { return postgres::history(database, projects); });
+  }
+  Result<std::vector<api::ViolationsStatus>> violations(std::span<const std::string> projects) override {
+    return with<std::vector<api::ViolationsStatus>>(
+        [&](OpenDatabase& database) { return postgres::violations(database, projects); });
+  }
+  Result<std::map<std::string, std::int64_t>> count_by_phase() override {
+    return with<std::map<std::string, std::int64_t>>(
+        [&](OpenDatabase& database) { return postgres::count_by_phase(database); });
+  }
+  void interrupt() override { line_.cut(); }
+
+ private:
+  /// What is known of the database behind the present connection.
+  struct Known {
+    Hello hello;
+    Catalogue catalogue;
+    std::string audit_refused;  // by the table itself, when we tried
+  };
+
+  Result<DatabaseFacts> open_once(const Claimant& claimant);
+  Result<void> prepare(const Claimant& claimant);
+  Result<DatabaseFacts> accept(const State& state);
+  Result<std::vector<MoveResult>> settle(InDoubt doubt);
+  std::optional<Error> not_open() const;
+  OpenDatabase opened() { return {*connection_, known_->catalogue, timeouts_, *epoch_, known_->hello.utf8}; }
+  /// An error may mean that what we know does not hold any more: then the next `open` looks anew.
+  void learn_from(const Error& error);
+
+  template <class T, class Call>
+  Result<T> with(const Call& call) {
+    if (auto error = not_open()) return *error;
+    OpenDatabase database = opened();
+    Result<T> result = call(database);
+    if (!result) learn_from(result.error());
+    return result;
+  }
+
+  const ConnectionSettings settings_;
+  const std::string schema_;
+  const Timeouts timeouts_;
+  Seam& seam_;
+  Line line_;
+  std::unique_ptr<Connection> connection_;
+  std::optional<Known> known_;
+  std::optional<std::int64_t> epoch_;  // as first seen: who meets a higher one is not the leader any more
+  Claimant claimant_;
+};
+
+Result<DatabaseFacts> AdoptedDatabase::open(const Claimant& claimant) {
+  const bool was_connected = connection_ != nullptr && connection_->usable();
+  auto facts = open_once(claimant);
+  // A connection that died since the last call says nothing about the database: one more try.
+  const bool died = !facts && was_connected && !(connection_ && connection_->usable()) && !line_.is_cut();
+  if (died) facts = open_once(claimant);
+  if (!facts) learn_from(facts.error());
+  return facts;
+}
+
+Result<DatabaseFacts> AdoptedDatabase::open_once(const Claimant& claimant) {
+  claimant_ = claimant;
+  if (connection_ == nullptr || !connection_->usable()) {
+    known_.reset();
+    connection_.reset();
+    auto connected = Connection::connect(settings_, seam_, line_, timeouts_.client());
+    if (const auto* failure = std::get_if<SqlFailure>(&connected))
+      return to_connect_error(*failure, settings_.where);
+    connection_ = std::move(std::get<0>(connected));
+  }
+  if (!known_) {
+    if (auto prepared = prepare(claimant); !prepared) return prepared.error();
+  }
+  auto state = read_state(*connection_, claimant);
+  if (!state) return state.error();
+  // The schema went away under us (a restore, a person): make it anew, once.
+  if (state->needs_install || state->needs_claim) {
+    known_.reset();
+    if (auto prepared = prepare(claimant); !prepared) return prepared.error();
+    state = read_state(*connection_, claimant);
+    if (!state) return state.error();
+  }
+  return accept(*state);
+}
+
+/// Everything that is done once a connection, or again when something turned out not to hold any more.
+Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
+  auto hello = greet(*connection_, timeouts_);
+  if (!hello) return hello.error();
+  // Where the version is there, an installation that turns out to be older is found by reading it.
+  if (!hello->version_is_there) {
+    if (auto installed = install_schema(*connection_, timeouts_, *hello); !installed)
+      return installed.error();
+  }
+  auto state = read_state(*connection_, claimant);
+  if (!state) return state.error();
+  if (state->needs_install) {
+    if (auto installed = install_schema(*connection_, timeouts_, *hello); !installed)
+      return installed.error();
+    state = read_state(*connection_, claimant);
+    if (!state) return state.error();
+  }
+  if (state->needs_claim) {
+    if (auto claimed = take_claim(*connection_, claimant); !claimed) return claimed.error();
+  }
+  auto catalogue = read_catalogue(*connection_, schema_, hello->role);
+  if (!catalogue) return catalogue.error();
+  if (!catalogue->no_audit_rows_because.empty()) {
+    log::warn(kLogger, "moves are not mirrored into the audit table; the ledger has them",
+              {{"database", settings_.where}, {"why", catalogue->no_audit_rows_because}});
+  }
+  known_ = Known{std::move(*hello), std::move(*catalogue), {}};
+  return {};
+}
+
+Result<DatabaseFacts> AdoptedDatabase::accept(const State& state) {
+  if (state.needs_install || state.needs_claim) {
+    return transient("DatabaseError", "schema rls_operator changes while it is read");
+  }
+  if (!epoch_) epoch_ = state.epoch;
+  if (*epoch_ != state.epoch) {
+    return terminal("FenceLost", "another leader has raised the epoch from " + std::to_string(*epoch_) +
+                                     " to " + std::to_string(state.epoch) +
+                                     "; this process may not write any more");
+  }
+  return DatabaseFacts{.server_version = known_->hello.server_version,
+                       .system_identifier = state.system_identifier,
+                       .epoch = state.epoch};
+}
+
+std::optional<Error> AdoptedDatabase::not_open() const {
+  if (connection_ != nullptr && connection_->usable() && known_ && epoch_) return std::nullopt;
+  return transient("DatabaseUnreachable", "there is no connection to " + settings_.where);
+}
+
+void AdoptedDatabase::learn_from(const Error& error) {
+  const bool known_fits = error.reason != "MissingTable" && error.reason != "MissingColumn" &&
+                          error.reason != "MissingPrivilege" && error.reason != "UnsupportedTable" &&
+                          error.reason != "DatabaseError";
+  if (!known_fits) known_.reset();
+}
+
+Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> moves, const DecideAgain& again) {
+  bool careful = false;
+  // First all at once; each way in which that can fail is tried once: without audit rows, row by row.
+  for (;;) {
+    if (auto error = not_open()) return *error;
+    OpenDatabase database = opened();
+    const bool write_audit = known_->catalogue.no_audit_rows_because.empty() && known_->audit_refused.empty();
+    Attempt attempt = attempt_move(database, moves, again, {.careful = careful, .write_audit = write_audit});
+    if (auto* results = std::get_if<std::vector<MoveResult>>(&attempt)) return std::move(*results);
+    if (auto* doubt = std::get_if<InDoubt>(&attempt)) return settle(std::move(*doubt));
+    if (auto* error = std::get_if<Error>(&attempt)) {
+      learn_from(*error);
+      return std::move(*error);
+    }
+    if (auto* refused = std::get_if<AuditRefused>(&attempt)) {
+      known_->audit_refused = refused->why;
+      log::warn(
+          kLogger, "the audit table refuses rows about moves; the ledger has them",
+          {{"database", settings_.where}, {"table", known_->catalogue.audit_table}, {"why", refused->why}});
+      continue;
+    }
+    const SqlFailure& failure = std::get<RowRefused>(attempt).failure;
+    if (careful) return to_error(failure, "move projects");
+    // A right that was taken away looks like a trigger that refuses: the catalogue knows which it is.
+    if (failure.is("42501")) {
+      auto catalogue = read_catalogue(*connection_, schema_, known_->hello.role);
+      if (!catalogue) {
+        learn_from(catalogue.error());
+        return catalogue.error();
+      }
+    }
+    careful = true;
+  }
+}
+
+/// The COMMIT was not answered: asks the ledger, on a new connection. Never repeats anything.
+Result<std::vector<MoveResult>> AdoptedDatabase::settle(InDoubt doubt) {
+  const auto still_in_doubt = [&](const Error& error) {
+    return in_doubt(
+        "InDoubt",
+        "the connection was lost at COMMIT, and what became of it could not be found out: " + error.message);
+  };
+  connection_.reset();
+  if (auto facts = open(claimant_); !facts) return still_in_doubt(facts.error());
+  OpenDatabase database = opened();
+  const auto committed = was_committed(database, doubt);
+  if (!committed) return still_in_doubt(committed.error());
+  log::info(kLogger, "a COMMIT in doubt was found out",
+            {{"database", settings_.where}, {"committed", *committed}});
+  if (*committed) return std::move(doubt.if_committed);
+  if (doubt.if_not.kind == ErrorKind::in_doubt) doubt.if_not.kind = ErrorKind::transient;
+  return std::move(doubt.if_not);
+}
+
+}  // namespace
+
+std::unique_ptr<ProjectDatabase> make_adopted_database(ConnectionSettings settings, std::string schema,
+                                                       Timeouts timeouts, Seam& seam) {
+  return std::make_unique<AdoptedDatabase>(std::move(settings), std::move(schema), timeouts, seam);
+}
+
+}  // namespace rls::postgres

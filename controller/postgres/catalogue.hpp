@@ -1,0 +1,32 @@
+#pragma once
+// The adopted tables as they really are. Column names stand in catalogue.cpp and nowhere else.
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "controller/base/result.hpp"
+#include "controller/postgres/connection.hpp"
+
+namespace rls::postgres {
+
+/// What was found, and the statements made for it.
+struct Catalogue {
+  std::string status_table;  ///< quoted: public.rls_migration_status
+  std::string audit_table;   ///< quoted; as it would be called where it is not there
+
+  /// Why violations cannot be counted; empty where they can.
+  std::string violations_unknown_because;
+  /// Why moves get no row in the audit table; empty where they do. The ledger has them in any case.
+  std::string no_audit_rows_because;
+
+  std::string observe, lock_projects, ledger_seen, apply, audit, row_blocker, violations_by_table,
+      violation_samples, count_by_phase;
+};
+
+/// Reads the catalogue of the schema. `role` is quoted, for the remedies.
+/// Terminal: MissingTable, MissingColumn, UnsupportedTable, MissingPrivilege; each says what was looked for,
+/// where, and what to do. A missing or unfit audit table is no error: see Catalogue.
+Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema, std::string_view role);
+
+}  // namespace rls::postgres

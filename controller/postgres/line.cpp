@@ -1,0 +1,73 @@
+#include "controller/postgres/line.hpp"
+
+#include <sys/socket.h>
+
+namespace rls::postgres {
+
+void Line::begin() {
+  const std::scoped_lock lock(mutex_);
+  socket_ = -1;
+  cut_ = false;
+}
+
+void Line::use(int socket) {
+  const std::scoped_lock lock(mutex_);
+  socket_ = socket;
+}
+
+void Line::drop() {
+  const std::scoped_lock lock(mutex_);
+  socket_ = -1;
+}
+
+void Line::cut() {
+  const std::scoped_lock lock(mutex_);
+  cut_ = true;
+  // Under the lock, so that the number cannot have become somebody else's file meanwhile. Does not block.
+  if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
+}
+
+bool Line::is_cut() const {
+  const std::scoped_lock lock(mutex_);
+  return cut_;
+}
+
+Watchdog::Watchdog(Line& line) : line_(line), thread_([this](const std::stop_token& stop) { watch(stop); }) {}
+
+void Watchdog::arm(std::chrono::milliseconds limit) {
+  bool wake = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    deadline_ = std::chrono::steady_clock::now() + limit;
+    // A thread that waits for an older deadline wakes by itself, early enough: waking it now would cost every
+    // statement a switch of threads.
+    wake = idle_;
+  }
+  if (wake) changed_.notify_one();
+}
+
+void Watchdog::disarm() {
+  const std::scoped_lock lock(mutex_);
+  deadline_.reset();
+}
+
+void Watchdog::watch(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    if (!deadline_) {
+      idle_ = true;
+      changed_.wait(lock, stop, [&] { return deadline_.has_value(); });
+      idle_ = false;
+      continue;
+    }
+    const auto until = *deadline_;
+    if (std::chrono::steady_clock::now() >= until) {
+      deadline_.reset();
+      line_.cut();
+      continue;
+    }
+    changed_.wait_until(lock, stop, until, [] { return false; });
+  }
+}
+
+}  // namespace rls::postgres

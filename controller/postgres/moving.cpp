@@ -1,0 +1,258 @@
+#include "controller/postgres/moving.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include "controller/base/text.hpp"
+#include "controller/postgres/sql.hpp"
+
+namespace rls::postgres {
+namespace {
+
+constexpr std::size_t kRowsAtOnce = 256;  // measured: more gains nothing
+constexpr std::string_view kDoing = "move projects";
+
+/// One attempt: collects results while the transaction goes on.
+class Mover {
+ public:
+  Mover(OpenDatabase& database, std::span<const Move> moves, const DecideAgain& again, MoveMode mode)
+      : database_(database), moves_(moves), again_(again), mode_(mode), results_(moves.size()) {}
+
+  Attempt run();
+
+ private:
+  struct Chosen {
+    std::size_t index;  // into moves_
+    std::int64_t ordinal;
+  };
+  /// Ends the attempt where it holds something.
+  using Ended = std::optional<Attempt>;
+
+  Ended choose(Transaction& transaction);
+  Ended apply_all();
+  std::optional<SqlFailure> apply(std::span<const Chosen> rows);
+  Ended apply_carefully(std::span<const Chosen> rows);
+  void refuse(const Chosen& row, const SqlFailure& failure);
+  Ended write_audit();
+  Attempt finish(Transaction& transaction);
+  Reply script(std::string_view text) { return database_.connection.script(text, text); }
+
+  OpenDatabase& database_;
+  const std::span<const Move> moves_;
+  const DecideAgain& again_;
+  const MoveMode mode_;
+  std::vector<MoveResult> results_;
+  std::vector<Chosen> chosen_;
+  Backend backend_;
+};
+
+Attempt Mover::run() {
+  Transaction transaction(database_.connection, database_.timeouts);
+  if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
+  auto passed = pass_fence(database_);
+  if (!passed) return passed.error();
+  backend_ = std::move(*passed);
+  if (auto ended = choose(transaction)) return std::move(*ended);
+  if (chosen_.empty()) return std::move(results_);
+  if (auto ended = apply_all()) return std::move(*ended);
+  if (auto ended = write_audit()) return std::move(*ended);
+  return finish(transaction);
+}
+
+/// Locks, looks again, and asks again: only who gets the same answer goes on.
+Mover::Ended Mover::choose(Transaction& transaction) {
+  std::vector<std::size_t> asked;
+  std::vector<std::string> projects;
+  std::vector<ProjectQuery> queries;
+  std::set<std::string_view> once;
+  for (std::size_t i = 0; i < moves_.size(); ++i) {
+    const Move& move = moves_[i];
+    const std::string problem = why_no_name(move.project, database_.utf8);
+    if (!problem.empty()) {
+      results_[i] = {MoveOutcome::failed, std::nullopt,
+                     terminal("UnknownProject", "project " + quoted(move.project) + " " + problem)};
+      continue;
+    }
+    // A second move of the same project was decided on what the first one changes.
+    if (!once.insert(move.project).second) continue;
+    asked.push_back(i);
+    projects.push_back(move.project);
+    queries.push_back({.project = move.project, .wanted = move.to});
+  }
+  if (asked.empty()) return std::nullopt;
+  if (auto locked = lock_projects(database_, transaction, projects); !locked) return Attempt(locked.error());
+  auto looked = look(database_, queries);
+  if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
+  const auto& sightings = std::get<0>(looked);
+  for (std::size_t k = 0; k < asked.size(); ++k) {
+    const Move& move = moves_[asked[k]];
+    const Sighting& sighting = sightings[k];
+    // What the ledger does not know yet is observed and ledgered first.
+    const bool settled =
+        sighting.ledger == Sighting::Ledger::agrees || sighting.ledger == Sighting::Ledger::aimed_higher;
+    if (!sighting.observation.project_known || !settled || sighting.observation.phase != move.from) continue;
+    if (again_(asked[k], sighting.observation) != move.to) continue;
+    chosen_.push_back({asked[k], sighting.ordinal + 1});
+  }
+  return std::nullopt;
+}
+
+Mover::Ended Mover::apply_all() {
+  for (std::size_t first = 0; first < chosen_.size(); first += kRowsAtOnce) {
+    const auto rows = std::span(chosen_).subspan(first, std::min(kRowsAtOnce, chosen_.size() - first));
+    if (mode_.careful) {
+      if (auto ended = apply_carefully(rows)) return ended;
+      continue;
+    }
+    if (const auto failure = apply(rows)) {
+      if (is_rows_own(*failure)) return Attempt(RowRefused{*failure});
+      return Attempt(to_error(*failure, kDoing));
+    }
+  }
+  return std::nullopt;
+}
+
+/// One statement for all of the rows.
+std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
+  ArrayText project, ordinal, from, to, reason, actor;
+  std::map<std::string_view, std::size_t> by_project;
+  for (const Chosen& row : rows) {
+    const Move& move = moves_[row.index];
+    project.add(move.project);
+    ordinal.add(row.ordinal);
+    from.add(to_string(move.from));
+    to.add(to_string(move.to));
+    reason.add(move.reason);
+    actor.add(move.actor);
+    by_project.emplace(move.project, row.index);
+  }
+  const std::array<std::string, 7> parameters = {project.take(),
+                                                 ordinal.take(),
+                                                 from.take(),
+                                                 to.take(),
+                                                 reason.take(),
+                                                 actor.take(),
+                                                 std::to_string(database_.epoch)};
+  const Reply reply = database_.connection.run("apply", database_.catalogue.apply, parameters);
+  if (!reply.ok()) return reply.failure;
+  for (std::size_t k = 0; k < reply.rows.size(); ++k) {
+    if (!reply.rows.boolean(k, 3)) {
+      return SqlFailure{"P0001",
+                        "a trigger on " + database_.catalogue.status_table + " suppressed the change", false};
+    }
+    const std::size_t index = by_project.at(reply.rows.text(k, 0));
+    const Move& move = moves_[index];
+    results_[index].outcome = MoveOutcome::moved;
+    results_[index].entry = api::HistoryEntry{.id = std::string(reply.rows.text(k, 1)),
+                                              .from = move.from,
+                                              .to = move.to,
+                                              .time = reply.rows.time(k, 2).value_or(Time{}),
+                                              .reason = move.reason};
+  }
+  return std::nullopt;
+}
+
+/// Halves until the rows at fault stand alone; the others are moved.
+Mover::Ended Mover::apply_carefully(std::span<const Chosen> rows) {
+  if (const Reply saved = script("SAVEPOINT rls_batch"); !saved.ok())
+    return Attempt(to_error(*saved.failure, kDoing));
+  auto failure = apply(rows);
+  // Deferred constraints and constraint triggers speak now, not at COMMIT where it would hit all.
+  if (!failure) failure = script("SET CONSTRAINTS ALL IMMEDIATE").failure;
+  if (!failure) failure = script("SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT rls_batch").failure;
+  if (!failure) return std::nullopt;
+  if (!is_rows_own(*failure)) return Attempt(to_error(*failure, kDoing));
+  const Reply back = script("ROLLBACK TO SAVEPOINT rls_batch; RELEASE SAVEPOINT rls_batch");
+  if (!back.ok()) return Attempt(to_error(*back.failure, kDoing));
+  for (const Chosen& row : rows) results_[row.index] = {};
+  if (rows.size() == 1) {
+    refuse(rows.front(), *failure);
+    return std::nullopt;
+  }
+  const std::size_t half = rows.size() / 2;
+  if (auto ended = apply_carefully(rows.first(half))) return ended;
+  return apply_carefully(rows.subspan(half));
+}
+
+void Mover::refuse(const Chosen& row, const SqlFailure& failure) {
+  const Move& move = moves_[row.index];
+  results_[row.index] = {
+      MoveOutcome::failed, std::nullopt,
+      terminal("MoveRefused", "the database refuses to move project " + quoted(move.project) + " from " +
+                                  std::string(to_string(move.from)) + " to " +
+                                  std::string(to_string(move.to)) + ": " + shown(failure))};
+}
+
+Mover::Ended Mover::write_audit() {
+  if (!mode_.write_audit) return std::nullopt;
+  for (std::size_t first = 0; first < chosen_.size(); first += kRowsAtOnce) {
+    ArrayText project, from, to, reason, actor;
+    for (const Chosen& row :
+         std::span(chosen_).subspan(first, std::min(kRowsAtOnce, chosen_.size() - first))) {
+      if (results_[row.index].outcome != MoveOutcome::moved) continue;
+      const Move& move = moves_[row.index];
+      project.add(move.project);
+      from.add(to_string(move.from));
+      to.add(to_string(move.to));
+      reason.add(move.reason);
+      actor.add(move.actor);
+    }
+    const std::array<std::string, 5> parameters = {project.take(), from.take(), to.take(), reason.take(),
+                                                   actor.take()};
+    const Reply reply = database_.connection.run("audit", database_.catalogue.audit, parameters);
+    if (reply.ok()) continue;
+    // A CHECK, a length, an enum, a trigger, a right on a sequence: whatever it is, the phases come first.
+    if (is_rows_own(*reply.failure) || reply.failure->is("42804"))
+      return Attempt(AuditRefused{shown(*reply.failure)});
+    return Attempt(to_error(*reply.failure, kDoing));
+  }
+  return std::nullopt;
+}
+
+Attempt Mover::finish(Transaction& transaction) {
+  const auto failed = transaction.commit();
+  if (!failed) return std::move(results_);
+  if (failed->in_doubt) {
+    InDoubt doubt{.backend = backend_, .projects = {}, .ledger_ids = {}, .if_committed = {}, .if_not = {}};
+    for (const Chosen& row : chosen_) {
+      if (results_[row.index].outcome != MoveOutcome::moved) continue;
+      doubt.projects.push_back(moves_[row.index].project);
+      doubt.ledger_ids.push_back(results_[row.index].entry->id);
+    }
+    doubt.if_committed = std::move(results_);
+    doubt.if_not = to_error(failed->failure, kDoing);
+    return doubt;
+  }
+  if (is_rows_own(failed->failure)) return RowRefused{failed->failure};
+  return to_error(failed->failure, kDoing);
+}
+
+}  // namespace
+
+Attempt attempt_move(OpenDatabase& database, std::span<const Move> moves, const DecideAgain& again,
+                     MoveMode mode) {
+  return Mover(database, moves, again, mode).run();
+}
+
+Result<bool> was_committed(OpenDatabase& database, const InDoubt& doubt) {
+  constexpr std::string_view kFinding = "find out what became of a COMMIT";
+  const std::array<std::string, 2> backend = {doubt.backend.pid, doubt.backend.started};
+  // It may hang in its COMMIT for as long as it likes, with our rows locked. Best effort: not ours to end
+  // behind a pooler with another role.
+  if (const Reply ended = database.connection.run("end_backend", sql::end_backend, backend);
+      !ended.ok() && ended.failure->lost) {
+    return to_error(*ended.failure, kFinding);
+  }
+  Transaction transaction(database.connection, database.timeouts);
+  if (const auto failure = transaction.begin()) return to_error(*failure, kFinding);
+  // Whoever gets these locks comes after the old transaction, however it ended.
+  if (auto locked = lock_projects(database, transaction, doubt.projects); !locked) return locked.error();
+  const std::array<std::string, 1> ids = {array_text(doubt.ledger_ids)};
+  const Reply reply = database.connection.run("read_ledger", sql::read_ledger, ids);
+  if (!reply.ok()) return to_error(*reply.failure, kFinding);
+  return reply.rows.integer(0, 0) == static_cast<std::int64_t>(doubt.ledger_ids.size());
+}
+
+}  // namespace rls::postgres

@@ -1,0 +1,274 @@
+#include "controller/postgres/observing.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "controller/base/log.hpp"
+#include "controller/base/text.hpp"
+#include "controller/postgres/sql.hpp"
+
+namespace rls::postgres {
+namespace {
+
+/// Rows locked in one transaction when first sights are ledgered: short enough not to be in anybody's way.
+constexpr std::size_t kLedgeredAtOnce = 1000;
+
+Phase higher(Phase a, Phase b) { return std::max(a, b); }
+
+std::optional<Phase> phase_at(const Rows& rows, std::size_t row, int column) {
+  return rows.is_null(row, column) ? std::nullopt : parse_phase(rows.text(row, column));
+}
+
+decide::Observation unknown(std::string message) {
+  decide::Observation observation;
+  observation.database = decide::DatabaseState::ok;
+  observation.project_message = std::move(message);
+  return observation;
+}
+
+/// One row of observe.sql.
+Sighting read(const Rows& rows, std::size_t row, const ProjectQuery& query, const Catalogue& catalogue) {
+  Sighting sighting;
+  decide::Observation& seen = sighting.observation;
+  seen = unknown({});
+  seen.now = rows.time(row, 12).value_or(Time{});
+  if (!rows.boolean(row, 0)) {
+    seen.project_message = "project " + quoted(query.project) + " has no row in " + catalogue.status_table;
+    return sighting;
+  }
+  const auto phase = phase_at(rows, row, 1);
+  if (!phase) {
+    seen.project_message = "project " + quoted(query.project) + " has the phase " +
+                           quoted(rows.text(row, 1), 40) + " in " + catalogue.status_table +
+                           "; known are pending, shadow, enforcing, complete";
+    return sighting;
+  }
+  seen.project_known = true;
+  seen.phase = *phase;
+  sighting.ordinal = rows.integer(row, 2);
+  sighting.ledgered = phase_at(rows, row, 4);
+  seen.last_ours = phase_at(rows, row, 7).value_or(*phase);
+  // Until it is ledgered, a phase that is new to us began at the earliest now.
+  seen.phase_since = sighting.ledgered == phase ? rows.time(row, 6).value_or(seen.now) : seen.now;
+  if (!sighting.ledgered) {
+    sighting.ledger = Sighting::Ledger::never_seen;
+  } else if (*sighting.ledgered != *phase) {
+    sighting.ledger = Sighting::Ledger::differs;
+  }
+  sighting.wanted_in_ledger = phase_at(rows, row, 5);
+  if (sighting.wanted_in_ledger && seen.last_ours != *phase) {
+    seen.wanted_at_drift = higher(*sighting.wanted_in_ledger, query.wanted);
+    if (sighting.ledger == Sighting::Ledger::agrees && query.wanted > *sighting.wanted_in_ledger) {
+      sighting.ledger = Sighting::Ledger::aimed_higher;
+    }
+  }
+  if (const auto hold = phase_at(rows, row, 8)) {
+    seen.hold = decide::HoldRow{.at = *hold, .by = truncated(rows.text(row, 9), 100)};
+  }
+  seen.violations.count = rows.integer(row, 10);
+  if (seen.violations.count > 0) seen.violations.last = rows.time(row, 11);
+  seen.violations_known = catalogue.violations_unknown_because.empty();
+  seen.violations_message = catalogue.violations_unknown_because;
+  return sighting;
+}
+
+/// The parameters of ledger_seen.sql, row by row.
+struct SeenRows {
+  ArrayText project, ordinal, kind, from, to, wanted;
+  bool any = false;
+
+  void add(const ProjectQuery& query, const Sighting& sighting) {
+    any = true;
+    project.add(query.project);
+    ordinal.add(sighting.ordinal + 1);
+    to.add(to_string(sighting.observation.phase));
+    if (sighting.ledger == Sighting::Ledger::never_seen) {
+      kind.add("adopted");
+      from.add_null();
+      wanted.add_null();
+      return;
+    }
+    kind.add("drift");
+    from.add(to_string(*sighting.ledgered));
+    // From one drift to the next the aim is the highest since the first: else a lowering between would be
+    // missed.
+    wanted.add(to_string(higher(query.wanted, sighting.wanted_in_ledger.value_or(Phase::pending))));
+  }
+  std::array<std::string, 7> parameters(std::int64_t epoch) {
+    return {project.take(), ordinal.take(), kind.take(),          from.take(),
+            to.take(),      wanted.take(),  std::to_string(epoch)};
+  }
+};
+
+struct RaisedRows {
+  ArrayText project, ordinal, wanted;
+  bool any = false;
+
+  void add(const ProjectQuery& query, const Sighting& sighting) {
+    any = true;
+    project.add(query.project);
+    ordinal.add(sighting.ordinal);
+    wanted.add(to_string(query.wanted));
+  }
+  std::array<std::string, 3> parameters() { return {project.take(), ordinal.take(), wanted.take()}; }
+};
+
+/// Ledgers, under the locks, what differs there. Each project once.
+Result<void> ledger(OpenDatabase& database, std::span<const ProjectQuery> queries) {
+  constexpr std::string_view kDoing = "ledger phases that somebody else set";
+  Transaction transaction(database.connection, database.timeouts);
+  if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
+  if (const auto passed = pass_fence(database); !passed) return passed.error();
+  std::vector<std::string> projects;
+  for (const ProjectQuery& query : queries) projects.push_back(query.project);
+  if (auto locked = lock_projects(database, transaction, projects); !locked) return locked.error();
+  auto looked = look(database, queries);
+  if (const auto* failure = std::get_if<SqlFailure>(&looked)) return to_error(*failure, kDoing);
+  const auto& sightings = std::get<0>(looked);
+
+  SeenRows seen;
+  RaisedRows raised;
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    if (!sightings[i].observation.project_known) continue;
+    switch (sightings[i].ledger) {
+      case Sighting::Ledger::agrees: break;
+      case Sighting::Ledger::never_seen:
+      case Sighting::Ledger::differs: seen.add(queries[i], sightings[i]); break;
+      case Sighting::Ledger::aimed_higher: raised.add(queries[i], sightings[i]); break;
+    }
+  }
+  if (seen.any) {
+    const Reply reply = database.connection.run("ledger_seen", database.catalogue.ledger_seen,
+                                                seen.parameters(database.epoch));
+    if (!reply.ok()) return to_error(*reply.failure, kDoing);
+  }
+  if (raised.any) {
+    const Reply reply = database.connection.run("raise_wanted", sql::raise_wanted, raised.parameters());
+    if (!reply.ok()) return to_error(*reply.failure, kDoing);
+  }
+  // In doubt or not: who asks again sees what became of it, and does the rest.
+  if (const auto failed = transaction.commit()) {
+    Error error = to_error(failed->failure, kDoing);
+    if (failed->in_doubt) error.kind = ErrorKind::transient;
+    return error;
+  }
+  return {};
+}
+
+std::string describe_holder(const Rows& rows) {
+  return "pid " + std::string(rows.text(0, 0)) + " (application " + quoted(rows.text(0, 1), 64) + ", role " +
+         quoted(rows.text(0, 2), 64) + ")";
+}
+
+/// Who holds what we waited for; empty where that cannot be seen (any more). We ask after the fact: while we
+/// wait, our own connection cannot.
+std::string find_holder(OpenDatabase& database, std::span<const std::string> projects) {
+  const std::array<std::string, 1> table = {database.catalogue.status_table};
+  const Reply by_table = database.connection.run("table_blocker", sql::table_blocker, table);
+  if (by_table.ok() && by_table.rows.size() != 0) return describe_holder(by_table.rows);
+  if (!by_table.ok()) return {};
+  const std::array<std::string, 1> rows = {array_text(projects)};
+  const Reply by_row = database.connection.run("row_blocker", database.catalogue.row_blocker, rows);
+  if (by_row.ok() && by_row.rows.size() != 0) return describe_holder(by_row.rows);
+  return {};
+}
+
+}  // namespace
+
+std::string why_no_name(std::string_view project, bool utf8) {
+  if (project.empty()) return "is empty";
+  if (project.find('\0') != std::string_view::npos) return "holds a NUL byte, which no database can store";
+  if (!is_utf8(project)) return "is not UTF-8";
+  const bool ascii = std::all_of(project.begin(), project.end(), [](char c) { return (c & 0x80) == 0; });
+  if (!utf8 && !ascii) return "holds letters that the database's encoding may not have";
+  return {};
+}
+
+std::variant<std::vector<Sighting>, SqlFailure> look(OpenDatabase& database,
+                                                     std::span<const ProjectQuery> queries) {
+  std::vector<Sighting> sightings(queries.size());
+  std::vector<std::size_t> asked;
+  ArrayText names;
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    const std::string problem = why_no_name(queries[i].project, database.utf8);
+    if (problem.empty()) {
+      asked.push_back(i);
+      names.add(queries[i].project);
+    } else {
+      sightings[i].observation = unknown("project " + quoted(queries[i].project) + " " + problem);
+    }
+  }
+  const std::array<std::string, 1> parameters = {names.take()};
+  const Reply reply = database.connection.run("observe", database.catalogue.observe, parameters);
+  if (!reply.ok()) return *reply.failure;
+  for (std::size_t row = 0; row < reply.rows.size() && row < asked.size(); ++row) {
+    const std::size_t i = asked[row];
+    sightings[i] = read(reply.rows, row, queries[i], database.catalogue);
+  }
+  return sightings;
+}
+
+Result<Backend> pass_fence(OpenDatabase& database) {
+  const std::array<std::string, 1> parameters = {std::to_string(database.epoch)};
+  const Reply reply = database.connection.run("fence", sql::fence, parameters);
+  if (!reply.ok()) return to_error(*reply.failure, "read rls_operator.fence");
+  if (reply.rows.size() == 0) {
+    return terminal("FenceLost", "another leader has raised the epoch above " +
+                                     std::to_string(database.epoch) +
+                                     "; this process may not write any more");
+  }
+  return Backend{std::string(reply.rows.text(0, 0)), std::string(reply.rows.text(0, 1))};
+}
+
+Result<void> lock_projects(OpenDatabase& database, Transaction& transaction,
+                           std::span<const std::string> projects) {
+  const std::array<std::string, 1> parameters = {array_text(projects)};
+  const Reply reply = database.connection.run("lock_projects", database.catalogue.lock_projects, parameters);
+  if (reply.ok()) return {};
+  Error error = to_error(*reply.failure, "lock rows of " + database.catalogue.status_table);
+  if (reply.failure->is("55P03")) {
+    transaction.roll_back();
+    const std::string holder = find_holder(database, projects);
+    if (!holder.empty()) error.message += "; held by " + log::redacted(holder);
+  }
+  return error;
+}
+
+Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
+                                                 std::span<const ProjectQuery> queries) {
+  const std::string doing = "read " + database.catalogue.status_table;
+  auto looked = look(database, queries);
+  if (const auto* failure = std::get_if<SqlFailure>(&looked)) return to_error(*failure, doing);
+  std::vector<Sighting>& sightings = std::get<0>(looked);
+
+  std::vector<std::size_t> different;
+  for (std::size_t i = 0; i < sightings.size(); ++i) {
+    if (sightings[i].observation.project_known && sightings[i].ledger != Sighting::Ledger::agrees) {
+      different.push_back(i);
+    }
+  }
+  for (std::size_t first = 0; first < different.size(); first += kLedgeredAtOnce) {
+    const std::size_t last = std::min(first + kLedgeredAtOnce, different.size());
+    std::vector<ProjectQuery> these;
+    std::set<std::string_view> once;
+    for (std::size_t i = first; i < last; ++i) {
+      if (once.insert(queries[different[i]].project).second) these.push_back(queries[different[i]]);
+    }
+    if (auto ledgered = ledger(database, these); !ledgered) return ledgered.error();
+  }
+  if (!different.empty()) {
+    std::vector<ProjectQuery> these;
+    for (const std::size_t i : different) these.push_back(queries[i]);
+    auto again = look(database, these);
+    if (const auto* failure = std::get_if<SqlFailure>(&again)) return to_error(*failure, doing);
+    for (std::size_t i = 0; i < different.size(); ++i) sightings[different[i]] = std::get<0>(again)[i];
+  }
+
+  std::vector<decide::Observation> observations;
+  observations.reserve(sightings.size());
+  for (Sighting& sighting : sightings) observations.push_back(std::move(sighting.observation));
+  return observations;
+}
+
+}  // namespace rls::postgres

@@ -1,0 +1,55 @@
+#pragma once
+// What the database says of projects, and ledgering what was found there and not done by us.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "controller/postgres/catalogue.hpp"
+#include "controller/postgres/project_database.hpp"
+#include "controller/postgres/transaction.hpp"
+
+namespace rls::postgres {
+
+/// An open database, as observing and moving use it.
+struct OpenDatabase {
+  Connection& connection;
+  const Catalogue& catalogue;
+  const Timeouts& timeouts;
+  std::int64_t epoch;
+  bool utf8;
+};
+
+/// What is known of one project, with the ledger's side of it.
+struct Sighting {
+  decide::Observation observation;
+  enum class Ledger { agrees, never_seen, differs, aimed_higher } ledger = Ledger::agrees;
+  std::int64_t ordinal = 0;               ///< of the newest entry; 0 where there is none
+  std::optional<Phase> ledgered;          ///< its to_phase
+  std::optional<Phase> wanted_in_ledger;  ///< where it is drift
+};
+
+/// Why no database can hold a project of that name; empty where one can.
+std::string why_no_name(std::string_view project, bool utf8);
+
+/// One statement; one Sighting per query, in order. Writes nothing.
+std::variant<std::vector<Sighting>, SqlFailure> look(OpenDatabase& database,
+                                                     std::span<const ProjectQuery> queries);
+
+/// Checks in the open transaction that we still are the leader, and locks out who would be the next until its
+/// end. The backend's identity, to end it where the COMMIT comes to be in doubt.
+struct Backend {
+  std::string pid, started;
+};
+Result<Backend> pass_fence(OpenDatabase& database);
+/// Locks the status rows of the projects, in order. LockTimeout names who holds them.
+Result<void> lock_projects(OpenDatabase& database, Transaction& transaction,
+                           std::span<const std::string> projects);
+
+/// ProjectDatabase::observe.
+Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
+                                                 std::span<const ProjectQuery> queries);
+
+}  // namespace rls::postgres

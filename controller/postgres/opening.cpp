@@ -1,0 +1,126 @@
+#include "controller/postgres/opening.hpp"
+
+#include <array>
+
+#include "controller/base/text.hpp"
+#include "controller/postgres/sql.hpp"
+
+namespace rls::postgres {
+namespace {
+
+constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kOldestServer = 130000;
+
+Error not_primary(bool in_recovery) {
+  return transient("NotPrimary", in_recovery ? "a standby answered; only the primary is read and written"
+                                             : "the database is read-only (default_transaction_read_only)");
+}
+
+Error schema_not_creatable(const Hello& hello) {
+  const std::string ours = "rls_operator";
+  if (!hello.schema_is_there) {
+    return terminal("MissingPrivilege", "role " + hello.role + " may not create schema " + ours +
+                                            " in database " + hello.database +
+                                            "; run as a DBA: CREATE SCHEMA " + ours + " AUTHORIZATION " +
+                                            hello.role + ";");
+  }
+  return terminal("MissingPrivilege", "schema " + ours + " in database " + hello.database +
+                                          " belongs to another role than " + hello.role +
+                                          "; if it was made for the operator, run as a DBA: ALTER SCHEMA " +
+                                          ours + " OWNER TO " + hello.role + ";");
+}
+
+}  // namespace
+
+Result<Hello> greet(Connection& connection, const Timeouts& timeouts) {
+  const std::array<std::string, 2> parameters = {std::to_string(timeouts.statement.count()),
+                                                 std::to_string(timeouts.lock.count())};
+  const Reply reply = connection.run("hello", sql::hello, parameters);
+  if (!reply.ok()) return to_error(*reply.failure, "ask the server who it is");
+  const Rows& rows = reply.rows;
+  if (rows.boolean(0, 3) || rows.boolean(0, 4)) return not_primary(rows.boolean(0, 3));
+  Hello hello;
+  hello.server_version = rows.text(0, 6);
+  if (rows.integer(0, 5) < kOldestServer) {
+    return terminal("UnsupportedServer", "the server is PostgreSQL " + hello.server_version +
+                                             "; 13 is the oldest that is supported");
+  }
+  hello.utf8 = rows.text(0, 7) == "UTF8";
+  hello.role = rows.text(0, 8);
+  hello.database = rows.text(0, 9);
+  hello.may_create_schema = rows.boolean(0, 10);
+  hello.schema_is_there = !rows.is_null(0, 11);
+  hello.schema_is_ours = rows.boolean(0, 11);
+  hello.version_is_there = rows.boolean(0, 12);
+  return hello;
+}
+
+Result<void> install_schema(Connection& connection, const Timeouts& timeouts, const Hello& hello) {
+  constexpr std::string_view kDoing = "install schema rls_operator";
+  // The owner's rights count, also where the schema is there: in somebody else's, tables could be swapped.
+  if (hello.schema_is_there ? !hello.schema_is_ours : !hello.may_create_schema)
+    return schema_not_creatable(hello);
+  Transaction transaction(connection, timeouts);
+  if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
+  Reply reply = connection.script("lock_schema",
+                                  "SELECT pg_advisory_xact_lock(hashtext('rls_operator schema'));"
+                                  "SELECT to_regclass('rls_operator.version') IS NOT NULL, "
+                                  "EXISTS (SELECT FROM pg_namespace WHERE nspname = 'rls_operator')");
+  if (!reply.ok()) return to_error(*reply.failure, kDoing);
+  std::int64_t version = 0;
+  if (reply.rows.boolean(0, 0)) {
+    const Reply found = connection.script("schema_version", "SELECT number FROM rls_operator.version");
+    if (!found.ok()) return to_error(*found.failure, kDoing);
+    if (found.rows.size() != 0) version = found.rows.integer(0, 0);
+  }
+  if (version > kSchemaVersion) {
+    return terminal("SchemaTooNew", "schema rls_operator has version " + std::to_string(version) +
+                                        " of a newer operator; this one knows " +
+                                        std::to_string(kSchemaVersion));
+  }
+  if (version == kSchemaVersion) return {};
+  // Not IF NOT EXISTS: that asks for CREATE on the database even where nothing is to be done.
+  std::string script = reply.rows.boolean(0, 1) ? "" : "CREATE SCHEMA rls_operator;\n";
+  // One script a version, each run once: version 2 goes here behind `if (version < 2)`.
+  script += sql::schema_1;
+  if (reply = connection.script("install_schema", script); !reply.ok())
+    return to_error(*reply.failure, kDoing);
+  if (const auto failed = transaction.commit()) return to_error(failed->failure, kDoing);
+  return {};
+}
+
+Result<State> read_state(Connection& connection, const Claimant& claimant) {
+  const Reply reply = connection.run("state", sql::state);
+  State state;
+  if (!reply.ok()) {
+    if (!is_stale_catalogue(*reply.failure)) return to_error(*reply.failure, "read schema rls_operator");
+    state.needs_install = true;
+    return state;
+  }
+  const Rows& rows = reply.rows;
+  if (rows.boolean(0, 0) || rows.boolean(0, 1)) return not_primary(rows.boolean(0, 0));
+  state.system_identifier = rows.text(0, 2);
+  state.needs_install = rows.integer(0, 3) != kSchemaVersion || rows.is_null(0, 4);
+  state.epoch = rows.integer(0, 4);
+  state.needs_claim = true;
+  if (rows.is_null(0, 5)) return state;
+  if (rows.text(0, 5) != claimant.install_id || rows.text(0, 6) != claimant.database.ns ||
+      rows.text(0, 7) != claimant.database.name) {
+    return terminal("Claimed", "the database belongs to RlsDatabase " + std::string(rows.text(0, 6)) + "/" +
+                                   std::string(rows.text(0, 7)) + " of installation " +
+                                   quoted(rows.text(0, 5)) +
+                                   "; remove that one, then run: DELETE FROM rls_operator.claim;");
+  }
+  state.needs_claim = rows.text(0, 8) != claimant.database_uid;
+  return state;
+}
+
+Result<void> take_claim(Connection& connection, const Claimant& claimant) {
+  const std::array<std::string, 4> parameters = {claimant.install_id, claimant.database.ns,
+                                                 claimant.database.name, claimant.database_uid};
+  const Reply reply = connection.run("take_claim", sql::take_claim, parameters);
+  if (!reply.ok()) return to_error(*reply.failure, "claim the database");
+  return {};
+}
+
+}  // namespace rls::postgres

@@ -1,0 +1,46 @@
+#pragma once
+// What happens before anything else is asked of a database: is it the primary, does it have our schema, is it
+// ours?
+
+#include <string>
+
+#include "controller/base/result.hpp"
+#include "controller/postgres/project_database.hpp"
+#include "controller/postgres/transaction.hpp"
+
+namespace rls::postgres {
+
+/// What the first statement on a connection tells.
+struct Hello {
+  std::string server_version;  ///< "15.18"
+  bool utf8 = true;            ///< false: only ASCII names can be asked for
+  std::string role;            ///< quoted
+  std::string database;        ///< quoted
+  bool may_create_schema = false;
+  bool schema_is_there = false;
+  bool schema_is_ours = false;
+  bool version_is_there = false;
+};
+
+/// Sets the connection up. NotPrimary, UnsupportedServer.
+Result<Hello> greet(Connection& connection, const Timeouts& timeouts);
+
+/// Creates schema `rls_operator`, or brings it to this version; two operators at once take turns.
+/// MissingPrivilege holds the SQL that a DBA runs instead. SchemaTooNew where a newer operator was here.
+Result<void> install_schema(Connection& connection, const Timeouts& timeouts, const Hello& hello);
+
+/// Whose the database is and in which epoch.
+struct State {
+  std::string system_identifier;
+  std::int64_t epoch = 0;
+  bool needs_install = false;  ///< the schema is not there, or older
+  bool needs_claim = false;    ///< nobody's, or ours under another uid
+};
+
+/// One statement. NotPrimary, Claimed.
+Result<State> read_state(Connection& connection, const Claimant& claimant);
+
+/// Writes our claim where there is none, or our new uid.
+Result<void> take_claim(Connection& connection, const Claimant& claimant);
+
+}  // namespace rls::postgres

@@ -1,0 +1,14 @@
+#pragma once
+// What is read for people: history, violations, numbers (ProjectDatabase's methods of the same names).
+
+#include "controller/postgres/observing.hpp"
+
+namespace rls::postgres {
+
+Result<std::vector<std::vector<api::HistoryEntry>>> history(OpenDatabase& database,
+                                                            std::span<const std::string> projects);
+Result<std::vector<api::ViolationsStatus>> violations(OpenDatabase& database,
+                                                      std::span<const std::string> projects);
+Result<std::map<std::string, std::int64_t>> count_by_phase(OpenDatabase& database);
+
+}  // namespace rls::postgres

@@ -1,0 +1,35 @@
+#pragma once
+// The statements, one file each in sql/, embedded by embed_sql.cmake. `{{…}}` stands for what the catalogue
+// found: Catalogue::render fills it in.
+
+#include <string_view>
+
+namespace rls::postgres::sql {
+
+// Opening
+extern const std::string_view hello;
+extern const std::string_view schema_1;
+extern const std::string_view state;
+extern const std::string_view take_claim;
+extern const std::string_view catalogue;
+// Observing
+extern const std::string_view observe;
+extern const std::string_view denied;
+extern const std::string_view ledger_seen;
+extern const std::string_view raise_wanted;
+// Moving
+extern const std::string_view fence;
+extern const std::string_view lock_projects;
+extern const std::string_view apply;
+extern const std::string_view audit;
+extern const std::string_view end_backend;
+extern const std::string_view read_ledger;
+extern const std::string_view table_blocker;
+extern const std::string_view row_blocker;
+// Reporting
+extern const std::string_view history;
+extern const std::string_view violations_by_table;
+extern const std::string_view violation_samples;
+extern const std::string_view count_by_phase;
+
+}  // namespace rls::postgres::sql

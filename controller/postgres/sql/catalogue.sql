@@ -1,0 +1,44 @@
+-- The columns of the adopted tables in schema $1, with what is needed to judge them. One row at least; a row
+-- without a table name where neither table is there.
+WITH adopted AS (
+  SELECT n.nspname, c.oid, c.relname
+  FROM pg_namespace n
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relname = ANY ($2::text[])
+  WHERE n.nspname = $1
+),
+schema AS (
+  SELECT (SELECT count(*) > 0 FROM pg_namespace WHERE nspname = $1) AS found,
+         (SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1) AS usable
+)
+SELECT schema.found,
+       coalesce(schema.usable, false),
+       t.relname,
+       format('%I.%I', t.nspname, t.relname),
+       a.attname,
+       quote_ident(a.attname),
+       format_type(a.atttypid, NULL),
+       format_type(a.atttypid, a.atttypmod),
+       a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = '',
+       has_column_privilege(t.oid, a.attnum, 'SELECT'),
+       has_column_privilege(t.oid, a.attnum, 'UPDATE'),
+       has_column_privilege(t.oid, a.attnum, 'INSERT'),
+       -- An enum that does not know all four phases cannot hold them.
+       (SELECT count(*) FROM pg_enum e
+        WHERE e.enumtypid = a.atttypid AND e.enumlabel IN ('pending', 'shadow', 'enforcing', 'complete')),
+       EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = a.atttypid),
+       EXISTS (SELECT FROM pg_index i
+               WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+                 AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
+       -- Rows may be hidden from us: only a policy for us that is literally true, and none that restricts, is fine.
+       row_security_active(t.oid)
+         AND (EXISTS (SELECT FROM pg_policy p
+                      WHERE p.polrelid = t.oid AND NOT p.polpermissive AND p.polcmd IN ('*', 'r'))
+              OR NOT EXISTS (SELECT FROM pg_policy p
+                             WHERE p.polrelid = t.oid AND p.polpermissive AND p.polcmd IN ('*', 'r')
+                               AND pg_get_expr(p.polqual, p.polrelid) = 'true'
+                               AND (p.polroles = '{0}' OR EXISTS (SELECT FROM unnest(p.polroles) r
+                                                                  WHERE pg_has_role(r, 'USAGE')))))
+FROM schema
+LEFT JOIN adopted t ON true
+LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY t.relname, a.attnum

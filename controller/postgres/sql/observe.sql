@@ -1,0 +1,34 @@
+-- Everything that is known of the projects $1, one row each in the order asked, from one snapshot.
+WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
+asked AS MATERIALIZED (
+  SELECT a.project, a.n FROM unnest($1::text[]) WITH ORDINALITY AS a(project, n)
+),
+seen AS MATERIALIZED (
+  SELECT asked.n, asked.project,
+         s.{{status.project}} IS NOT NULL AS known, s.{{status.phase}}::text AS phase,
+         newest.ordinal, newest.kind, newest.to_phase, newest.wanted_phase, newest.at,
+         CASE WHEN newest.kind = 'drift' THEN ours.to_phase ELSE newest.to_phase END AS last_ours
+  FROM asked
+  LEFT JOIN {{status}} s ON s.{{status.project_text}} = asked.project
+  LEFT JOIN LATERAL (
+    SELECT t.ordinal, t.kind, t.to_phase, t.wanted_phase, t.at FROM rls_operator.transition t
+    WHERE t.project_id = asked.project ORDER BY t.ordinal DESC LIMIT 1) newest ON true
+  LEFT JOIN LATERAL (
+    SELECT t.to_phase FROM rls_operator.transition t
+    WHERE newest.kind = 'drift' AND t.project_id = asked.project AND t.kind <> 'drift'
+    ORDER BY t.ordinal DESC LIMIT 1) ours ON true
+),
+denied AS ({{denied}})
+SELECT seen.known, seen.phase, seen.ordinal, seen.kind, seen.to_phase, seen.wanted_phase,
+       (extract(epoch FROM seen.at) * 1000000)::bigint,
+       seen.last_ours,
+       h.phase, h.by,
+       coalesce(denied.count, 0),
+       -- A time yet to come counts as now: a row with it must not break the statement, nor be overlooked.
+       (extract(epoch FROM least(denied.last, clock.now)) * 1000000)::bigint,
+       (extract(epoch FROM clock.now) * 1000000)::bigint
+FROM seen
+CROSS JOIN clock
+LEFT JOIN rls_operator.hold h ON h.project_id = seen.project
+LEFT JOIN denied ON denied.n = seen.n
+ORDER BY seen.n

@@ -1,0 +1,46 @@
+#pragma once
+// A transaction on a connection, under the timeouts that every one of ours has (R-C3).
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+#include "controller/postgres/connection.hpp"
+
+namespace rls::postgres {
+
+struct Timeouts {
+  std::chrono::milliseconds lock{5000};
+  std::chrono::milliseconds statement{30000};
+  std::chrono::milliseconds commit{10000};  ///< on our side; COMMIT is then in doubt
+
+  /// How long any statement may take until we think that the server is gone: it would have ended it long
+  /// since.
+  [[nodiscard]] std::chrono::milliseconds client() const { return statement + std::chrono::seconds{5}; }
+};
+
+/// Begins in `begin`, rolls back at the end of its life where it was not committed.
+class Transaction {
+ public:
+  Transaction(Connection& connection, const Timeouts& timeouts)
+      : connection_(connection), timeouts_(timeouts) {}
+  ~Transaction() { roll_back(); }
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  std::optional<SqlFailure> begin();
+  void roll_back();
+
+  struct CommitFailure {
+    SqlFailure failure;
+    bool in_doubt = false;  ///< it may have been committed
+  };
+  std::optional<CommitFailure> commit();
+
+ private:
+  Connection& connection_;
+  const Timeouts& timeouts_;
+  bool open_ = false;
+};
+
+}  // namespace rls::postgres

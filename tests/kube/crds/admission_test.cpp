@@ -1,0 +1,262 @@
+// What the API server lets through, and what it says to what it does not.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/kube/crds/kubectl.hpp"
+
+namespace rls::test {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+/// A JSON merge patch on a good object (null removes), and a part of the message where it is refused.
+struct Row {
+  const char* patch;
+  const char* message;
+};
+
+std::string repeated(std::string_view text, int times) {
+  std::string out;
+  for (int i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+json patched(json object, std::string_view patch) {
+  object.merge_patch(json::parse(patch));
+  return object;
+}
+
+void expect_refused(const json& good, const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    const Output output = try_create(patched(good, row.patch));
+    EXPECT_NE(output.code, 0) << row.patch << " was accepted";
+    EXPECT_THAT(output.text, HasSubstr(row.message)) << row.patch;
+  }
+}
+
+void expect_accepted(const json& good, const std::vector<const char*>& patches) {
+  for (const char* patch : patches) {
+    const Output output = try_create(patched(good, patch));
+    EXPECT_EQ(output.code, 0) << patch << "\n" << output.text;
+  }
+}
+
+TEST(Migration, GoodOnesAreAccepted) {
+  expect_accepted(good_migration(),
+                  {
+                      "{}",
+                      R"({"spec":{"phase":"pending"}})",
+                      R"({"spec":{"phase":"complete","drift":"Revert","suspend":true}})",
+                      R"({"spec":{"gates":{}}})",
+                      R"({"spec":{"gates":{"shadowSoak":"0s","enforcingSoak":"8760h"}}})",
+                      R"({"spec":{"gates":{"shadowSoak":"1h30m15s500ms","maxViolations":7}}})",
+                      R"({"metadata":{"annotations":{"rls-operator.dev/hold-at":"shadow"}}})",
+                  });
+}
+
+TEST(Migration, ProjectsMayBeCalledWhatTheDatabaseAllows) {
+  for (const std::string& project :
+       {std::string("it's"), std::string("a \"quoted\" one"), std::string("semi;colon--"),
+        std::string("日本語"), std::string(" space "), std::string("\\"), repeated("ä", 50),
+        std::string(50, 'x')}) {
+    json object = good_migration();
+    object["spec"]["project"] = project;
+    const Output output = try_create(object);
+    EXPECT_EQ(output.code, 0) << project << "\n" << output.text;
+  }
+}
+
+TEST(Migration, BadOnesAreRefused) {
+  expect_refused(
+      good_migration(),
+      {
+          {R"({"spec":null})", "spec: Required value"},
+          {R"({"spec":{"project":null}})", "spec.project: Required value"},
+          {R"({"spec":{"phase":null}})", "spec.phase: Required value"},
+          {R"({"spec":{"databaseRef":null}})", "spec.databaseRef: Required value"},
+          {R"({"spec":{"databaseRef":{"name":null,"x":null}}})", "spec.databaseRef.name: Required value"},
+          {R"({"spec":{"databaseRef":{"name":""}}})", "spec.databaseRef.name"},
+          {R"({"spec":{"databaseRef":{"name":"Main"}}})", "must be the name of an RlsDatabase"},
+          {R"({"spec":{"databaseRef":{"name":"../other/main"}}})", "must be the name of an RlsDatabase"},
+          {R"({"spec":{"project":""}})", "spec.project"},
+          {R"({"spec":{"project":"a\nb"}})", "spec.project must not have control characters: remove them"},
+          {R"({"spec":{"project":"a\u0000b"}})", "spec.project must not have control characters"},
+          {R"({"spec":{"project":"a\u001fb"}})", "spec.project must not have control characters"},
+          {R"({"spec":{"project":"a\u007f"}})", "spec.project must not have control characters"},
+          {R"({"spec":{"project":"a\ufffd"}})", "the mark of broken UTF-8: write the name anew"},
+          {R"({"spec":{"project":"123456789012345678901234567890123456789012345678901"}})",
+           "may not be more than 50"},
+          {R"({"spec":{"project":7}})", "spec.project"},
+          {R"({"spec":{"phase":"Shadow"}})",
+           R"(supported values: "pending", "shadow", "enforcing", "complete")"},
+          {R"({"spec":{"phase":""}})", "supported values"},
+          {R"({"spec":{"drift":"report"}})", R"(supported values: "Report", "Revert")"},
+          {R"({"spec":{"suspend":"yes"}})", "spec.suspend"},
+          {R"({"spec":{"gates":{"maxViolations":-1}}})", "greater than or equal to 0"},
+          {R"({"spec":{"gates":{"maxViolations":1000001}}})", "less than or equal to 1000000"},
+          {R"({"spec":{"gates":{"maxViolations":1.5}}})", "spec.gates.maxViolations"},
+          {R"({"spec":{"gates":{"maxViolations":99999999999999999999999}}})", "spec.gates.maxViolations"},
+          {R"({"spec":{"phases":"shadow"}})", "unknown field \"spec.phases\""},
+      });
+}
+
+TEST(Migration, FiftyOneCharactersAreTooManyHoweverManyBytes) {
+  json object = good_migration();
+  object["spec"]["project"] = repeated("ä", 51);
+  EXPECT_THAT(try_create(object).text, HasSubstr("may not be more than 50"));
+}
+
+TEST(Migration, BrokenUtf8IsRefused) {
+  std::string body = good_migration().dump();
+  body.replace(body.find("\"project\":\"sm\""), 14, "\"project\":\"s\xFFm\"");
+  const Output output =
+      kubectl({"create", "--raw",
+               "/apis/rls-operator.dev/v1alpha1/namespaces/" + test_namespace() + "/rlsmigrations?dryRun=All",
+               "-f", "-"},
+              body);
+  EXPECT_NE(output.code, 0);
+  EXPECT_THAT(output.text, HasSubstr("the mark of broken UTF-8"));
+}
+
+TEST(Migration, DurationsAreRefusedWithTheRemedy) {
+  for (const char* field : {"shadowSoak", "enforcingSoak"}) {
+    for (const std::string& text :
+         std::vector<std::string>{"7d", "168", "", "1.5h", "-1h", "+1h", "1 h", "h", "168H", "1w", "8761h",
+                                  "8760h1ms", "1000000s", "1us", "P7D", "999999h999999h999999h999999h"}) {
+      json object = good_migration();
+      object["spec"]["gates"][field] = text;
+      const Output output = try_create(object);
+      EXPECT_NE(output.code, 0) << field << "=" << text << " was accepted";
+      EXPECT_THAT(output.text, HasSubstr(std::string("spec.gates.") + field)) << text;
+      if (!text.empty() && text.size() < 10) {
+        EXPECT_THAT(output.text, HasSubstr("7 days are 168h")) << text;
+      }
+    }
+  }
+}
+
+TEST(Migration, WhatDoesNotWorkYetIsRefused) {
+  expect_refused(
+      good_migration(),
+      {
+          {R"({"spec":{"access":{"level":"isolated"}}})",
+           "spec.access is not supported by this version: remove it"},
+          {R"({"spec":{"access":{}}})", "spec.access is not supported by this version: remove it"},
+          {R"({"spec":{"group":{"name":"w","members":["sm"]}}})",
+           "spec.group is not supported by this version"},
+          {R"({"spec":{"overrides":[]}})", "spec.overrides is not supported by this version"},
+          {R"({"spec":{"gates":{"minTransactions":1000}}})", "spec.gates.minTransactions is not supported"},
+          {R"({"spec":{"gates":{"review":"Required"}}})", "spec.gates.review is not supported"},
+          {R"({"spec":{"gates":{"approvals":{"enforcing":1}}}})", "spec.gates.approvals is not supported"},
+          {R"({"spec":{"gates":{"windows":[{"schedule":"0 2 * * *","duration":"4h","timeZone":"UTC"}]}}})",
+           "spec.gates.windows is not supported by this version: remove it"},
+          {R"({"spec":{"gates":{"checks":[{"name":"suite","job":{"template":{"any":"thing"}}}]}}})",
+           "spec.gates.checks is not supported"},
+      });
+}
+
+TEST(Migration, ProjectAndDatabaseCannotBeChanged) {
+  create(good_migration("immutable"));
+  const auto patch = [](const char* text) {
+    return kubectl(
+        {"patch", "rlsm", "immutable", "--namespace", test_namespace(), "--type=merge", "-p", text});
+  };
+  EXPECT_THAT(patch(R"({"spec":{"project":"motoko"}})").text,
+              HasSubstr("spec.project cannot be changed: delete this RlsMigration and create one"));
+  EXPECT_THAT(patch(R"({"spec":{"databaseRef":{"name":"other"}}})").text,
+              HasSubstr("spec.databaseRef.name cannot be changed"));
+  EXPECT_THAT(patch(R"({"spec":{"databaseRef":null}})").text, HasSubstr("Required value"));
+  EXPECT_THAT(patch(R"({"spec":{"phase":null}})").text, HasSubstr("Required value"))
+      << "a phase that vanishes from a manifest must not mean pending";
+  EXPECT_EQ(patch(R"({"spec":{"phase":"complete"}})").code, 0);
+  EXPECT_EQ(get("rlsm", "immutable")["spec"]["project"], "sm");
+}
+
+TEST(Migration, DefaultsAreFilledIn) {
+  const json object = create(good_migration("defaults"));
+  EXPECT_EQ(object["spec"], json::parse(R"({"databaseRef":{"name":"main"},"project":"sm","phase":"shadow",
+      "drift":"Report","suspend":false,
+      "gates":{"shadowSoak":"168h","enforcingSoak":"168h","maxViolations":0}})"));
+  EXPECT_EQ(object["status"], json::parse(R"({"observedGeneration":-1})"));
+}
+
+TEST(Migration, ANewOneCannotBringAStatus) {
+  const json object =
+      create(patched(good_migration("forged"), R"({"status":{"phase":"complete","observedGeneration":1}})"));
+  EXPECT_EQ(object["status"], json::parse(R"({"observedGeneration":-1})"));
+}
+
+TEST(Database, GoodOnesAreAccepted) {
+  expect_accepted(good_database(),
+                  {
+                      "{}",
+                      R"({"spec":{"connection":{"secretRef":{"key":"DATABASE_URL"},"maxConnections":100}}})",
+                      R"({"spec":{"runtime":{"schema":"Ünusual schema"}}})",
+                      R"({"spec":{"timeouts":{"lock":"10ms","statement":"10m"}}})",
+                      R"({"spec":{"timeouts":{"lock":"1m","statement":"100ms"}}})",
+                  });
+}
+
+TEST(Database, BadOnesAreRefused) {
+  expect_refused(
+      good_database(),
+      {
+          {R"({"spec":null})", "spec: Required value"},
+          {R"({"spec":{"connection":null}})", "spec.connection: Required value"},
+          {R"({"spec":{"runtime":null}})", "spec.runtime: Required value"},
+          {R"({"spec":{"connection":{"secretRef":{"name":"Main_DB"}}}})", "must be the name of a Secret"},
+          {R"({"spec":{"connection":{"secretRef":{"key":"a/b"}}}})", "must be a key of a Secret"},
+          {R"({"spec":{"connection":{"secretRef":{"namespace":"kube-system"}}}})", "unknown field"},
+          {R"({"spec":{"connection":{"uri":"postgresql://u:p@h/d"}}})", "unknown field"},
+          {R"({"spec":{"connection":{"maxConnections":0}}})", "greater than or equal to 1"},
+          {R"({"spec":{"connection":{"maxConnections":101}}})", "less than or equal to 100"},
+          {R"({"spec":{"runtime":{"mode":"Managed"}}})",
+           "spec.runtime.mode Managed comes with a later version: use Adopted"},
+          {R"({"spec":{"runtime":{"mode":"adopted"}}})", "supported values"},
+          {R"({"spec":{"runtime":{"schema":""}}})", "spec.runtime.schema"},
+          {R"({"spec":{"runtime":{"schema":"a\nb"}}})",
+           "spec.runtime.schema must not have control characters"},
+          {R"({"spec":{"runtime":{"schema":"a\ufffd"}}})", "the mark of broken UTF-8"},
+          {R"({"spec":{"runtime":{"schema":"ääääääääääääääääääääääääääääääää"}}})", "longer than 63 bytes"},
+          {R"({"spec":{"timeouts":{"lock":"0s"}}})",
+           "spec.timeouts.lock must be a duration between 10ms and 1m"},
+          {R"({"spec":{"timeouts":{"lock":"61s"}}})", "spec.timeouts.lock must be a duration between"},
+          {R"({"spec":{"timeouts":{"lock":"5"}}})", "written with m, s, ms, such as 5s or 500ms"},
+          {R"({"spec":{"timeouts":{"statement":"99ms"}}})",
+           "spec.timeouts.statement must be a duration between"},
+          {R"({"spec":{"timeouts":{"statement":"1h"}}})",
+           "spec.timeouts.statement must be a duration between"},
+      });
+}
+
+TEST(Database, WhatDoesNotWorkYetIsRefused) {
+  expect_refused(
+      good_database(),
+      {
+          {R"({"spec":{"runtime":{"repair":"Auto"}}})",
+           "spec.runtime.repair is not supported by this version"},
+          {R"({"spec":{"tables":[{"name":"public.nodes","projectColumn":"project_id"}]}})",
+           "spec.tables is not supported by this version: remove it"},
+          {R"({"spec":{"minimumGates":{"shadowSoak":"1h"}}})", "spec.minimumGates is not supported"},
+          {R"({"spec":{"freeze":{"reason":"incident","until":"2026-01-01T00:00:00Z"}}})",
+           "spec.freeze is not supported"},
+          {R"({"spec":{"evidence":{"reads":"Required"}}})", "spec.evidence is not supported"},
+          {R"({"spec":{"posture":{"blockAt":"Critical"}}})", "spec.posture is not supported"},
+          {R"({"spec":{"preflight":{"backup":{"maxAge":"24h"}}}})", "spec.preflight is not supported"},
+      });
+}
+
+TEST(Database, DefaultsAreFilledIn) {
+  const json object = create(good_database("defaults"));
+  EXPECT_EQ(object["spec"], json::parse(R"({
+      "connection":{"secretRef":{"name":"main-db","key":"uri"},"maxConnections":4},
+      "runtime":{"mode":"Adopted","schema":"public"},"timeouts":{"lock":"5s","statement":"30s"}})"));
+  EXPECT_EQ(object["status"], json::parse(R"({"observedGeneration":-1})"));
+}
+
+}  // namespace
+}  // namespace rls::test

@@ -1,0 +1,162 @@
+// The schemas themselves: documented, bounded as the code believes, and nothing accepted that is ignored.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "controller/api/limits.hpp"
+#include "tests/kube/crds/kubectl.hpp"
+
+namespace rls::test {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+constexpr std::string_view kUnsupported = "Not supported by this version.";
+
+json schema(const std::string& plural) {
+  const json crd =
+      json::parse(kubectl_ok({"get", "crd", plural + ".rls-operator.dev", "-o", "json"}), nullptr, false);
+  return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+}
+
+/// Calls `visit` for every object schema, those inside lists included.
+void walk(const std::string& path, const json& node,
+          const std::function<void(const std::string&, const json&)>& visit) {
+  if (node.contains("items")) walk(path + "[]", node["items"], visit);
+  if (!node.contains("properties")) return;
+  visit(path, node);
+  for (const auto& [name, child] : node["properties"].items()) walk(path + "." + name, child, visit);
+}
+
+bool is_unsupported(const json& node) { return node.value("description", "").starts_with(kUnsupported); }
+
+class EveryKind : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Schema, EveryKind, testing::Values("rlsdatabases", "rlsmigrations"));
+
+TEST_P(EveryKind, IsEstablishedWithItsNames) {
+  const json crd =
+      json::parse(kubectl_ok({"get", "crd", std::string(GetParam()) + ".rls-operator.dev", "-o", "json"}),
+                  nullptr, false);
+  EXPECT_EQ(crd["spec"]["scope"], "Namespaced");
+  EXPECT_EQ(crd["spec"]["names"]["categories"], json::array({"rls"}));
+  for (const json& condition : crd["status"]["conditions"]) {
+    const bool bad = condition["type"] == "NonStructuralSchema";
+    EXPECT_EQ(condition["status"], bad ? "False" : "True") << condition;
+  }
+}
+
+TEST_P(EveryKind, EveryFieldIsDescribed) {
+  walk("", schema(GetParam()), [](const std::string& path, const json& node) {
+    for (const auto& [name, field] : node["properties"].items()) {
+      if (path.empty() && name == "metadata") continue;  // the server's own
+      const std::string text = field.value("description", "");
+      EXPECT_TRUE(text.ends_with(".")) << path << "." << name << ": " << text;
+    }
+  });
+}
+
+TEST_P(EveryKind, WhatIsNotSupportedIsRefusedAndNothingElseIs) {
+  walk("", schema(GetParam()), [](const std::string& path, const json& node) {
+    if (is_unsupported(node) || path.find("[]") != std::string::npos) return;  // refused as a whole
+    std::set<std::string> unsupported;
+    for (const auto& [name, field] : node["properties"].items()) {
+      if (!is_unsupported(field)) continue;
+      unsupported.insert(name);
+      EXPECT_FALSE(field.contains("default")) << path << "." << name;
+    }
+    std::set<std::string> refused;
+    for (const json& rule : node.value("x-kubernetes-validations", json::array())) {
+      const std::string text = rule["rule"];
+      if (!text.starts_with("!has(self.")) continue;
+      const std::string name = text.substr(10, text.size() - 11);
+      refused.insert(name);
+      EXPECT_THAT(std::string(rule["message"]),
+                  HasSubstr(path.substr(1) + "." + name + " is not supported by this version: remove it"));
+    }
+    EXPECT_EQ(refused, unsupported) << path;
+  });
+}
+
+TEST_P(EveryKind, EveryListAndTextOfTheStatusIsBounded) {
+  walk(".status", schema(GetParam())["properties"]["status"], [](const std::string& path, const json& node) {
+    for (const auto& [name, field] : node["properties"].items()) {
+      const std::string where = path + "." + name;
+      if (field["type"] == "array") {
+        EXPECT_TRUE(field.contains("maxItems")) << where;
+        EXPECT_EQ(field["x-kubernetes-list-type"], name == "conditions" ? "map" : "atomic") << where;
+      }
+      if (field["type"] == "string") {
+        EXPECT_TRUE(field.contains("maxLength") || field.contains("enum") || field.contains("format"))
+            << where;
+      }
+    }
+  });
+}
+
+TEST(Bounds, AreThoseOfTheCode) {
+  const json migration = schema("rlsmigrations")["properties"];
+  const json database = schema("rlsdatabases")["properties"];
+  const auto at = [](const json& from, const char* pointer) { return from.at(json::json_pointer(pointer)); };
+  EXPECT_EQ(at(migration, "/spec/properties/project/maxLength"), api::kMaxProjectCharacters);
+  const json gates = at(migration, "/spec/properties/gates/properties");
+  EXPECT_EQ(at(gates, "/maxViolations/maximum"), api::kMaxViolations);
+  EXPECT_EQ(at(gates, "/shadowSoak/maxLength"), api::kMaxDurationText);
+  EXPECT_EQ(at(gates, "/enforcingSoak/maxLength"), api::kMaxDurationText);
+  for (const char* soak : {"/shadowSoak", "/enforcingSoak"}) {
+    EXPECT_THAT(at(gates, soak).dump(), HasSubstr("duration('" + format_duration(api::kMaxSoak) + "')"));
+    EXPECT_EQ(*parse_duration(std::string(at(gates, soak)["default"])), api::GatesSpec{}.shadow_soak);
+  }
+
+  const json status = at(migration, "/status/properties");
+  EXPECT_EQ(at(status, "/gates/maxItems"), api::kMaxGates);
+  EXPECT_EQ(at(status, "/history/maxItems"), api::kMaxHistory);
+  EXPECT_EQ(at(status, "/conditions/maxItems"), api::kMaxConditions);
+  EXPECT_EQ(at(status, "/violations/properties/byTable/maxItems"), api::kMaxTables);
+  EXPECT_EQ(at(status, "/violations/properties/samples/maxItems"), api::kMaxSamples);
+  EXPECT_EQ(at(status, "/gates/items/properties/message/maxLength"), api::kMaxMessage);
+  EXPECT_EQ(at(status, "/conditions/items/properties/message/maxLength"), api::kMaxMessage);
+  EXPECT_EQ(at(status, "/lastHandledReconcileAt/maxLength"), api::kMaxEcho);
+
+  EXPECT_EQ(at(database, "/spec/properties/connection/properties/maxConnections/maximum"),
+            api::kMaxConnections);
+  EXPECT_EQ(at(database, "/spec/properties/runtime/properties/schema/maxLength"), api::kMaxIdentifierBytes);
+  EXPECT_EQ(at(database, "/status/properties/projects/maxProperties"), api::kMaxProjectCounts);
+  const std::string lock = at(database, "/spec/properties/timeouts/properties/lock").dump();
+  const std::string statement = at(database, "/spec/properties/timeouts/properties/statement").dump();
+  EXPECT_THAT(lock, HasSubstr("duration('" + format_duration(api::kMinLockTimeout) + "')"));
+  EXPECT_THAT(lock, HasSubstr("duration('" + format_duration(api::kMaxLockTimeout) + "')"));
+  EXPECT_THAT(statement, HasSubstr("duration('" + format_duration(api::kMinStatementTimeout) + "')"));
+  EXPECT_THAT(statement, HasSubstr("duration('" + format_duration(api::kMaxStatementTimeout) + "')"));
+}
+
+TEST(Explain, ReadsAsDocumentation) {
+  const std::vector<std::pair<const char*, const char*>> rows = {
+      {"rlsmigration", "which phase of row-level security one project"},
+      {"rlsm.spec.phase", "never skips shadow"},
+      {"rlsm.spec.gates.shadowSoak", "168h are seven days"},
+      {"rlsm.spec.gates.windows", "Not supported by this version"},
+      {"rlsm.status.cleanSince", "Where the soak clock starts"},
+      {"rlsdatabase", "one PostgreSQL database"},
+      {"rlsdb.spec.connection.secretRef", "must be allowed to get it"},
+      {"rlsdb.spec.timeouts.lock", "lock_timeout"},
+  };
+  for (const auto& [field, text] : rows) {
+    std::string explained = kubectl_ok({"explain", field});
+    for (char& c : explained) {
+      if (c == '\n') c = ' ';
+    }
+    std::string plain;
+    for (const char c : explained) {
+      if (c != ' ' || (!plain.empty() && plain.back() != ' ')) plain += c;
+    }
+    EXPECT_THAT(plain, HasSubstr(text)) << field;
+  }
+}
+
+}  // namespace
+}  // namespace rls::test
