@@ -1,0 +1,165 @@
+#include "controller/app/options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "controller/app/bind_address.hpp"
+#include "controller/base/text.hpp"
+#include "controller/base/time.hpp"
+
+namespace rls::app {
+namespace {
+
+/// Takes a flag's text; returns what is wrong with it, or nothing.
+using Take = std::function<std::string(const std::string&)>;
+
+std::string must_be(std::string_view what, const std::string& got) {
+  return "must be " + std::string(what) + ", not " + rls::quoted(got);
+}
+
+/// One flag with a value. CLI11 puts the flag's name before what `take` complains of.
+void add_flag(CLI::App& app, const std::string& name, const std::string& value, const std::string& help,
+              Take take, const std::string& group = "Flags") {
+  app.add_option_function<std::string>(
+         "--" + name,
+         [name, take](const std::string& text) {
+           if (std::string wrong = take(text); !wrong.empty()) throw CLI::ValidationError("--" + name, wrong);
+         },
+         help)
+      ->type_name(value)
+      ->group(group);
+}
+
+Take into(std::string& out) {
+  return [&out](const std::string& text) {
+    out = text;
+    return std::string{};
+  };
+}
+
+/// One of a closed set of words.
+template <class Value>
+Take one_of(Value& out, std::vector<std::pair<std::string, Value>> words) {
+  return [&out, words = std::move(words)](const std::string& text) {
+    std::string allowed;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      if (words[i].first == text) {
+        out = words[i].second;
+        return std::string{};
+      }
+      if (i > 0) allowed += i + 1 == words.size() ? " or " : ", ";
+      allowed += words[i].first;
+    }
+    return must_be(allowed, text);
+  };
+}
+
+/// A name of at most 63 characters of those allowed; it begins and ends with a letter or digit.
+Take name_into(std::string& out, std::string_view punctuation, std::string what) {
+  return [&out, punctuation, what = std::move(what)](const std::string& text) {
+    const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+    const bool good =
+        text.empty() || (text.size() <= 63 && alphanumeric(text.front()) && alphanumeric(text.back()) &&
+                         std::all_of(text.begin(), text.end(), [&](char c) {
+                           return alphanumeric(c) || punctuation.find(c) != std::string_view::npos;
+                         }));
+    if (!good) return must_be(what, text);
+    out = text;
+    return std::string{};
+  };
+}
+
+std::string take_workers(unsigned& out, const std::string& text) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || number < 1 || number > 64) {
+    return must_be("a number from 1 to 64", text);
+  }
+  out = number;
+  return {};
+}
+
+std::string take_interval(std::chrono::milliseconds& out, const std::string& text) {
+  const auto interval = parse_duration(text);
+  if (!interval || *interval < std::chrono::seconds{1} || *interval > std::chrono::hours{1}) {
+    return must_be("a duration from 1s to 1h, such as 15s or 1m30s", text);
+  }
+  out = std::chrono::floor<std::chrono::milliseconds>(*interval);
+  return {};
+}
+
+}  // namespace
+
+std::variant<Options, EarlyExit> parse_options(std::span<const std::string> arguments, bool terminal) {
+  Options out;
+  out.log_format = terminal ? log::Format::console : log::Format::json;
+
+  CLI::App app("Moves the tenants of PostgreSQL databases through the phases of row-level security.",
+               "rls-operator");
+  app.set_version_flag("--version", "rls-operator " RLS_VERSION, "Print the version and exit")
+      ->group("Flags");
+  app.set_help_flag("--help", "Print this help and exit")->group("Flags");
+
+  add_flag(app, "kubeconfig", "FILE",
+           "How to reach the Kubernetes API (default: $KUBECONFIG, else the Pod's service account)",
+           into(out.kubeconfig));
+  add_flag(app, "context", "NAME", "Context of the kubeconfig (default: its current one)", into(out.context));
+  add_flag(app, "namespace", "NAME", "Namespace to work in (default: all)",
+           name_into(out.ns, "-", "the name of a namespace (lower-case letters, digits and -)"));
+  add_flag(app, "workers", "N", "Batches worked on at the same time, 1 to 64 (default: 4)",
+           [&out](const std::string& text) { return take_workers(out.workers, text); });
+  add_flag(app, "observe-interval", "DURATION",
+           "How often each database is looked at as a whole, 1s to 1h (default: 15s)",
+           [&out](const std::string& text) { return take_interval(out.observe_interval, text); });
+  add_flag(app, "bind-address", "HOST:PORT",
+           "Where /healthz, /readyz and /metrics are served; port 0: any free one, which is logged "
+           "(default: 0.0.0.0:8080)",
+           [&out](const std::string& text) {
+             const auto address = parse_bind_address(text);
+             if (!address.ok()) return address.error().message;
+             out.bind_address = text;
+             return std::string{};
+           });
+  add_flag(app, "metrics-projects", "on|off",
+           "Metrics of every project (on), or only their sums per database (off) (default: on)",
+           one_of<bool>(out.metrics_projects, {{"on", true}, {"off", false}}));
+  add_flag(app, "log-level", "LEVEL", "The least that is logged: debug, info, warn or error (default: info)",
+           one_of<log::Level>(out.log_level, {{"debug", log::Level::debug},
+                                              {"info", log::Level::info},
+                                              {"warn", log::Level::warn},
+                                              {"error", log::Level::error}}));
+  add_flag(
+      app, "log-format", "FORMAT", "json or console (default: console where stderr is a terminal, else json)",
+      one_of<log::Format>(out.log_format, {{"json", log::Format::json}, {"console", log::Format::console}}));
+  add_flag(app, "install-id", "ID",
+           "Names this installation in the databases that it claims (default: derived from the cluster)",
+           name_into(out.install_id, "-.", "at most 63 lower-case letters, digits, - and ."));
+  add_flag(
+      app, "inject-fault", "PLAN",
+      "Lets one call fail: [api:|sql:]NUMBER:(fail-before|lose-reply|kill-before|kill-after) (default: none)",
+      [&out](const std::string& text) {
+        const auto plan = parse_fault_plan(text);
+        if (!plan.ok()) return plan.error().message;
+        out.inject_fault = *plan;
+        return std::string{};
+      },
+      "For tests only");
+
+  try {
+    app.parse(
+        std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
+  } catch (const CLI::CallForHelp&) {
+    return EarlyExit{0, app.help()};
+  } catch (const CLI::CallForVersion& version) {
+    return EarlyExit{0, std::string(version.what()) + "\n"};
+  } catch (const CLI::ParseError& error) {
+    return EarlyExit{2, "rls-operator: " + std::string(error.what()) + "\nSee rls-operator --help.\n"};
+  }
+  return out;
+}
+
+}  // namespace rls::app

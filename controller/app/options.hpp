@@ -1,0 +1,41 @@
+#pragma once
+// What the command line asks for. Every flag, its default and its rules; docs/configuration.md tells the
+// same.
+
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "controller/base/log.hpp"
+#include "controller/base/seam.hpp"
+
+namespace rls::app {
+
+struct Options {
+  std::string kubeconfig;  ///< empty: $KUBECONFIG, else the Pod's service account
+  std::string context;     ///< empty: the kubeconfig's current one
+  std::string ns;          ///< empty: all namespaces
+  unsigned workers = 4;
+  std::chrono::milliseconds observe_interval{15'000};
+  std::string bind_address = "0.0.0.0:8080";  ///< parses as a BindAddress (http_server.hpp)
+  bool metrics_projects = true;
+  log::Level log_level = log::Level::info;
+  log::Format log_format = log::Format::json;
+  std::string install_id;  ///< empty: derived
+  std::optional<FaultPlan> inject_fault;
+};
+
+/// The process is to end before it begins: --help and --version (code 0, for stdout), or a flag that cannot
+/// be understood (code 2, for stderr; the text names the flag and what it may be).
+struct EarlyExit {
+  int code = 0;
+  std::string text;  ///< ends in a newline
+};
+
+/// `arguments` without the program's name. `terminal`: stderr is one (it decides the default of
+/// --log-format).
+std::variant<Options, EarlyExit> parse_options(std::span<const std::string> arguments, bool terminal);
+
+}  // namespace rls::app
