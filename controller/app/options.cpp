@@ -149,9 +149,17 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
       },
       "For tests only");
 
+  std::vector<std::string> words;
+  for (const std::string& argument : arguments) {
+    // CLI11 takes "--flag=" for a flag without its value; charts write it where a value is empty.
+    const bool empty_value = argument.starts_with("--") && argument.find('=') == argument.size() - 1;
+    words.push_back(empty_value ? argument.substr(0, argument.size() - 1) : argument);
+    if (empty_value) words.emplace_back();
+  }
+  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+
   try {
-    app.parse(
-        std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
+    app.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
     return EarlyExit{0, app.help()};
   } catch (const CLI::CallForVersion& version) {

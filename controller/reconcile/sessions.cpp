@@ -1,10 +1,15 @@
 #include "controller/reconcile/sessions.hpp"
 
-#include "controller/base/text.hpp"
+#include "controller/base/log.hpp"
 #include "controller/reconcile/secret.hpp"
 
 namespace rls::reconcile {
 namespace {
+
+constexpr const char* kLogger = "sessions";
+// A rotated Secret takes effect within this (design 4-kubernetes); a refused password makes it be read at
+// once.
+constexpr std::chrono::seconds kSecretAge{60};
 
 std::size_t index(runtime::Priority lane) { return static_cast<std::size_t>(lane); }
 
@@ -15,14 +20,6 @@ std::shared_ptr<Sessions::Entry> Sessions::entry(const api::ObjectName& name) {
   auto& found = entries_[name];
   if (found == nullptr) found = std::make_shared<Entry>();
   return found;
-}
-
-Result<std::shared_ptr<postgres::ProjectDatabase>> Sessions::make(const api::RlsDatabase& database) {
-  auto value = read_secret(client_, database);
-  if (!value) return value.error();
-  auto made = factory_(database, *value);
-  if (!made) return made.error();
-  return std::shared_ptr<postgres::ProjectDatabase>(std::move(made).value());
 }
 
 Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime::Priority which) {
@@ -40,17 +37,40 @@ Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime:
     note(name, false);
     return error;
   };
-  if (lane.database == nullptr) {
-    auto made = make(database);
-    if (!made) return fail(made.error());
+  const auto ensure_made = [&]() -> Result<void> {
+    if (lane.database != nullptr && clock_.steady() - lane.secret_read_at < kSecretAge) return {};
+    auto secret = read_secret(client_, database);
+    if (!secret && lane.database != nullptr) {
+      // It still works; a Secret that is away for a moment must not stop a demotion.
+      log::warn(kLogger, "Secret cannot be read again; the connection goes on",
+                {{"namespace", name.ns}, {"database", name.name}, {"err", secret.error().message}});
+      lane.secret_read_at = clock_.steady();
+      return {};
+    }
+    if (!secret) return secret.error();
+    lane.secret_read_at = clock_.steady();
+    if (lane.database != nullptr && lane.secret == *secret) return {};
+    auto made = factory_(database, *secret);
+    if (!made) return made.error();
     lane.database = std::move(made).value();
+    lane.secret = std::move(*secret);
     lane.made_for = database.spec;
     lane.made_for_uid = database.meta.uid;
     const std::lock_guard guard(mutex_);
     held->running[index(which)] = lane.database;
-  }
+    return {};
+  };
 
+  const bool was_made = lane.database != nullptr;
+  if (auto ready = ensure_made(); !ready) return fail(ready.error());
   auto facts = lane.database->open({install_id_, name, database.meta.uid});
+  if (!facts && was_made) {
+    // It worked before: the connection may have died, or the password was changed. Once more with a fresh
+    // Secret.
+    lane.database.reset();
+    if (auto ready = ensure_made(); !ready) return fail(ready.error());
+    facts = lane.database->open({install_id_, name, database.meta.uid});
+  }
   if (!facts) return fail(facts.error());
   const std::string& known = database.status.system_identifier;
   if (!known.empty() && known != facts->system_identifier) {

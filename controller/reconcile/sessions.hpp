@@ -26,9 +26,11 @@ using DatabaseFactory = std::function<Result<std::unique_ptr<postgres::ProjectDa
 /// One lane of one database. Used by one worker at a time, who holds `mutex`.
 struct Lane {
   std::mutex mutex;
-  std::shared_ptr<postgres::ProjectDatabase> database;  // guarded by mutex
-  api::DatabaseSpec made_for;                           // guarded by mutex: the spec it was made for
-  std::string made_for_uid;                             // guarded by mutex
+  std::shared_ptr<postgres::ProjectDatabase> database;   // guarded by mutex
+  api::DatabaseSpec made_for;                            // guarded by mutex: the spec it was made for
+  std::string made_for_uid;                              // guarded by mutex
+  std::string secret;                                    // guarded by mutex: the value it was made with
+  std::chrono::steady_clock::time_point secret_read_at;  // guarded by mutex
 };
 
 /// Thread-safe.
@@ -72,7 +74,6 @@ class Sessions {
   };
 
   std::shared_ptr<Entry> entry(const api::ObjectName& name);
-  Result<std::shared_ptr<postgres::ProjectDatabase>> make(const api::RlsDatabase& database);
 
   kube::Client& client_;
   const DatabaseFactory factory_;

@@ -207,8 +207,9 @@ TEST_F(Operator, MetricsAndProbesAnswer) {
   const std::string labels = "{namespace=\"" + world.ns() + "\",database=\"main\",project=\"sm\",";
   EXPECT_NE(metrics.find("rls_migration_phase" + labels + "phase=\"shadow\"} 1"), std::string::npos)
       << metrics;
-  EXPECT_NE(metrics.find("rls_migration_gate_blocked" + labels + "gate=\"SoakTime\"} 1"), std::string::npos);
-  EXPECT_NE(metrics.find("rls_transitions_total{from=\"pending\",to=\"shadow\",result=\"committed\"} 1"),
+  EXPECT_NE(metrics.find("rls_migration_gate_blocked" + labels + "gate=\"SoakTime\",state=\"Waiting\"} 1"),
+            std::string::npos);
+  EXPECT_NE(metrics.find("rls_transitions_total{from=\"pending\",result=\"committed\",to=\"shadow\"} 1"),
             std::string::npos);
   EXPECT_NE(metrics.find("rls_database_up{"), std::string::npos);
 }
