@@ -134,6 +134,11 @@ Plan decide(const api::RlsMigration& migration, const Observation& seen) {
   Plan plan;
   plan.target = aim(migration, seen);
 
+  if (!migration.spec_problem.empty()) {
+    plan.standing = Standing::invalid_spec;
+    plan.message = migration.spec_problem;
+    return plan;
+  }
   if (seen.conflict_with_older) {
     plan.standing = Standing::conflict;
     plan.message = "project " + quoted(migration.spec.project, 60) +

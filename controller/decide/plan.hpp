@@ -43,6 +43,7 @@ enum class Standing {
   database_changed,
   claimed,
   unknown_project,
+  invalid_spec,
   conflict,
   drifted,
 };
