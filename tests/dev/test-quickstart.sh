@@ -8,7 +8,7 @@ source "$checkout/dev/lib/demo-story.sh"
 quickstart=$checkout/dev/quickstart
 
 # What the libraries need, with fixed objects in place of kubectl.
-namespace=tenants started=$SECONDS
+namespace=tenants started=$SECONDS run=/nonexistent demo=/nonexistent/quickstart
 kubectl_demo() { printf '%s\n' "$objects"; }
 colours >/dev/null
 
