@@ -20,8 +20,8 @@ struct Catalogue {
   /// Why moves get no row in the audit table; empty where they do. The ledger has them in any case.
   std::string no_audit_rows_because;
 
-  std::string observe, lock_projects, ledger_seen, apply, audit, row_blocker, violations_by_table,
-      violation_samples, count_by_phase;
+  std::string observe, lock_projects, lock_free_projects, ledger_seen, apply, audit, row_blocker,
+      violations_by_table, violation_samples, count_by_phase;
 };
 
 /// Reads the catalogue of the schema. `role` is quoted, for the remedies.

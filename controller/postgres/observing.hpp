@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,9 +45,16 @@ struct Backend {
   std::string pid, started;
 };
 Result<Backend> pass_fence(OpenDatabase& database);
-/// Locks the status rows of the projects, in order. LockTimeout names who holds them.
-Result<void> lock_projects(OpenDatabase& database, Transaction& transaction,
-                           std::span<const std::string> projects);
+/// Locks the status rows of the projects, in order.
+std::optional<SqlFailure> lock_projects(OpenDatabase& database, std::span<const std::string> projects);
+/// Locks those of them that nobody else holds, without waiting: their names.
+Result<std::set<std::string, std::less<>>> lock_free_projects(OpenDatabase& database,
+                                                              std::span<const std::string> projects);
+
+/// to_error; where we waited for a lock in vain, with who holds it. Outside of a transaction: it asks the
+/// server.
+Error explain(OpenDatabase& database, const SqlFailure& failure, std::string_view doing,
+              std::span<const std::string> projects);
 
 /// ProjectDatabase::observe.
 Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
