@@ -286,6 +286,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   Catalogue found;
   found.status_table = status.quoted;
   found.audit_table = audit.quoted;
+  found.audit_name = kAuditTable;
   found.violations_unknown_because = why_not_counted(audit, role);
   const AuditRow row = audit_row(audit, role);
   found.no_audit_rows_because = row.why_not;

@@ -100,7 +100,7 @@ Mover::Ended Mover::choose() {
   }
   auto looked = look(database_, queries);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
-  const auto& sightings = std::get<0>(looked);
+  const auto& sightings = std::get<0>(looked).projects;
   for (std::size_t k = 0; k < asked.size(); ++k) {
     const Move& move = moves_[asked[k]];
     const Sighting& sighting = sightings[k];

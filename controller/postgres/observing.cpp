@@ -6,6 +6,7 @@
 
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
+#include "controller/postgres/evidence.hpp"
 #include "controller/postgres/sql.hpp"
 
 namespace rls::postgres {
@@ -127,7 +128,7 @@ Result<void> ledger(OpenDatabase& database, std::span<const ProjectQuery> querie
   if (!locked) return locked.error();
   auto looked = look(database, queries);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return to_error(*failure, kDoing);
-  const auto& sightings = std::get<0>(looked);
+  const auto& sightings = std::get<0>(looked).projects;
 
   SeenRows seen;
   RaisedRows raised;
@@ -187,9 +188,10 @@ std::string why_no_name(std::string_view project, bool utf8) {
   return {};
 }
 
-std::variant<std::vector<Sighting>, SqlFailure> look(OpenDatabase& database,
-                                                     std::span<const ProjectQuery> queries) {
-  std::vector<Sighting> sightings(queries.size());
+std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries) {
+  Look result;
+  std::vector<Sighting>& sightings = result.projects;
+  sightings.resize(queries.size());
   std::vector<std::size_t> asked;
   ArrayText names;
   for (std::size_t i = 0; i < queries.size(); ++i) {
@@ -204,11 +206,18 @@ std::variant<std::vector<Sighting>, SqlFailure> look(OpenDatabase& database,
   const std::array<std::string, 1> parameters = {names.take()};
   const Reply reply = database.connection.run("observe", database.catalogue.observe, parameters);
   if (!reply.ok()) return *reply.failure;
+  auto watched = watch_policies(database);
+  if (const auto* failure = std::get_if<SqlFailure>(&watched)) return *failure;
+  result.policies = std::move(std::get<0>(watched));
   for (std::size_t row = 0; row < reply.rows.size() && row < asked.size(); ++row) {
     const std::size_t i = asked[row];
     sightings[i] = read(reply.rows, row, queries[i], database.catalogue);
+    decide::Observation& seen = sightings[i].observation;
+    seen.evidence = result.policies.evidence;
+    // A change that is not remembered yet happened now at the latest.
+    seen.policies_changed_at = result.policies.differs ? seen.now : result.policies.changed_at;
   }
-  return sightings;
+  return result;
 }
 
 Result<Backend> pass_fence(OpenDatabase& database) {
@@ -253,7 +262,11 @@ Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
   const std::string doing = "read " + database.catalogue.status_table;
   auto looked = look(database, queries);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return explain(database, *failure, doing, {});
-  std::vector<Sighting>& sightings = std::get<0>(looked);
+  Look& seen = std::get<0>(looked);
+  std::vector<Sighting>& sightings = seen.projects;
+  if (!seen.policies.noted) {
+    if (auto failure = note_policies(database, seen.policies)) return to_error(*failure, "note the policies");
+  }
 
   std::vector<std::size_t> different;
   for (std::size_t i = 0; i < sightings.size(); ++i) {
@@ -275,7 +288,8 @@ Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
     for (const std::size_t i : different) these.push_back(queries[i]);
     auto again = look(database, these);
     if (const auto* failure = std::get_if<SqlFailure>(&again)) return to_error(*failure, doing);
-    for (std::size_t i = 0; i < different.size(); ++i) sightings[different[i]] = std::get<0>(again)[i];
+    for (std::size_t i = 0; i < different.size(); ++i)
+      sightings[different[i]] = std::get<0>(again).projects[i];
   }
 
   std::vector<decide::Observation> observations;
