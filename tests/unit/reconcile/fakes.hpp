@@ -144,7 +144,14 @@ class FakeClient final : public kube::Client {
     std::string body;
     std::function<void(Result<std::string>)> done;
   };
+  /// An Event made, or with a `patched` name, one whose series was patched.
+  struct EventCall {
+    std::string patched;
+    std::string body;
+    std::function<void(Result<void>)> done;
+  };
   std::vector<Put> puts;
+  std::vector<EventCall> events;
   Result<std::string> secret = std::string(R"({"data":{"uri":"cG9zdGdyZXM6Ly9mYWtl"}})");
 
   Result<std::string> get(const kube::Resource&, const api::ObjectName&) override { return secret; }
@@ -152,8 +159,12 @@ class FakeClient final : public kube::Client {
                   std::function<void(Result<std::string>)> done) override {
     puts.push_back({name, std::move(body), std::move(done)});
   }
-  void create(const kube::Resource&, std::string, std::function<void(Result<void>)> done) override {
-    done({});
+  void create(const kube::Resource&, std::string body, std::function<void(Result<void>)> done) override {
+    events.push_back({"", std::move(body), std::move(done)});
+  }
+  void patch(const kube::Resource&, const api::ObjectName& name, std::string body,
+             std::function<void(Result<void>)> done) override {
+    events.push_back({name.name, std::move(body), std::move(done)});
   }
   void list_and_watch(const kube::Resource&, kube::ObjectSink&, std::function<void()>,
                       std::stop_token) override {}
