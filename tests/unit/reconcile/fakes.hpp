@@ -137,7 +137,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
 };
 
 /// An API server of which only status writes and Secrets matter. Replies are held back until `answer`.
-class FakeClient final : public kube::Client {
+class FakeClient : public kube::Client {
  public:
   struct Put {
     api::ObjectName name;
