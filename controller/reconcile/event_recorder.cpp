@@ -20,16 +20,14 @@ constexpr std::size_t kMaxNote = 1024;
 constexpr std::size_t kMaxInstance = 128;
 constexpr std::size_t kMaxName = 253;
 
-/// FNV-1a: a name, not a secret.
-std::string hash16(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
+/// FNV-1a, of which twelve bits are kept.
+unsigned hash12(std::string_view text) {
+  std::uint32_t hash = 0x811c9dc5U;
   for (const char c : text) {
     hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001b3ULL;
+    hash *= 0x01000193U;
   }
-  std::array<char, 17> digits{};
-  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
-  return digits.data();
+  return (hash ^ (hash >> 12U) ^ (hash >> 24U)) & 0xFFFU;
 }
 
 /// The parts are kept apart by a byte that stands in none of them.
@@ -37,14 +35,16 @@ std::string identity(const Regarding& object, const EventDraft& draft) {
   return object.uid + '\0' + std::string(info(draft.reason).reason) + '\0' + draft.key;
 }
 
-/// `<object>.<hash16>`. What happens once has the same name whoever tells it; a repetition after the series
-/// is another Event.
+/// `<object>.<16 hexadecimal digits>`: first its time, because kubectl describe shows Events in the order of
+/// their names, then a hash of what it is. What happens once has the same name whoever tells it.
 std::string name_of(const Regarding& object, const EventDraft& draft, Time time) {
-  std::string what = identity(object, draft);
-  if (!draft.once) what += '\0' + format_rfc3339_micro(time);
+  std::array<char, 32> digits{};
+  std::snprintf(digits.data(), digits.size(), ".%013llx%03x",
+                static_cast<unsigned long long>(time.time_since_epoch().count()) & 0xF'FFFF'FFFF'FFFFULL,
+                hash12(identity(object, draft)));
   std::string front = object.name.name.substr(0, kMaxName - 17);
   while (!front.empty() && (front.back() == '.' || front.back() == '-')) front.pop_back();
-  return front + "." + hash16(what);
+  return front + digits.data();
 }
 
 std::string encode_series(std::int64_t count, Time last) {
@@ -133,9 +133,9 @@ int EventRecorder::take_in(const Regarding& object, EventDraft draft, Time time,
   if (!admit(object.uid, now)) return 1;
   const auto known = std::make_shared<Known>();
   known->object = object;
-  known->name = name_of(object, draft, time);
+  known->first = known->last = draft.time.value_or(time);
+  known->name = name_of(object, draft, known->first);
   known->draft = std::move(draft);
-  known->first = known->last = time;
   known->seen = now;
   known->age = ages_.insert(ages_.end(), known);
   known_.emplace(which, known);

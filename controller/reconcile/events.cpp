@@ -48,7 +48,8 @@ class Story {
         before_(migration.status),
         after_(after),
         was_(before_.conditions),
-        is_(after.conditions) {}
+        is_(after.conditions),
+        new_steps_(new_steps()) {}
 
   std::vector<EventDraft> told() {
     standing("Conflict", EventReason::conflict, EventReason::conflict_resolved, true,
@@ -70,8 +71,11 @@ class Story {
   }
 
  private:
-  void add(EventReason reason, std::string key, std::string note, bool once = false) {
-    drafts_.push_back({reason, std::move(key), std::move(note), once});
+  void add(EventReason reason, std::string key, std::string note, std::optional<Time> time = {}) {
+    drafts_.push_back({reason, std::move(key), std::move(note), time});
+  }
+  void add_step(EventReason reason, const api::HistoryEntry& entry, std::string note) {
+    drafts_.push_back({reason, entry.id, std::move(note), entry.time, true});
   }
 
   /// A reason of Ready that came or went; that it went is only told where that can be known.
@@ -81,8 +85,8 @@ class Story {
     if (was && !is && known) add(went, {}, gone);
   }
 
-  /// What the ledger holds and the status before did not.
-  void steps() {
+  /// What we did since: the ledger holds it and the status before did not. The oldest first.
+  [[nodiscard]] std::vector<const api::HistoryEntry*> new_steps() const {
     const auto known = [&](const api::HistoryEntry& entry) {
       if (before_.history.empty()) {
         // The first look: what happened before the object was made is not its story. To the second, as
@@ -92,16 +96,22 @@ class Story {
       return std::any_of(before_.history.begin(), before_.history.end(),
                          [&](const api::HistoryEntry& old) { return old.id == entry.id; });
     };
+    std::vector<const api::HistoryEntry*> out;
     for (auto entry = after_.history.rbegin(); entry != after_.history.rend(); ++entry) {
-      if (known(*entry) || entry->reason == postgres::kDriftReason) continue;
+      if (!known(*entry) && entry->reason != postgres::kDriftReason) out.push_back(&*entry);
+    }
+    return out;
+  }
+
+  void steps() {
+    for (const api::HistoryEntry* entry : new_steps_) {
       const std::string to = text(rls::to_string(entry->to));
       if (!entry->from) {
-        if (entry->to != Phase::pending) add(EventReason::adopted, entry->id, "first seen in " + to, true);
+        if (entry->to != Phase::pending) add_step(EventReason::adopted, *entry, "first seen in " + to);
         continue;
       }
-      const bool up = entry->to > *entry->from;
-      add(up ? EventReason::promoted : EventReason::demoted, entry->id,
-          "from " + text(rls::to_string(*entry->from)) + " to " + to + ": " + entry->reason, true);
+      add_step(entry->to > *entry->from ? EventReason::promoted : EventReason::demoted, *entry,
+               "from " + text(rls::to_string(*entry->from)) + " to " + to + ": " + entry->reason);
     }
   }
 
@@ -139,6 +149,14 @@ class Story {
   /// The gate Hold is told of by `hold`.
   static bool is_told_elsewhere(const api::GateStatus& gate) { return gate.name == "Hold"; }
 
+  /// The moment before the step up from the phase that the status told of.
+  [[nodiscard]] std::optional<Time> just_before_leaving() const {
+    for (const api::HistoryEntry* entry : new_steps_) {
+      if (entry->from && entry->from == before_.phase) return entry->time - Duration{1};
+    }
+    return std::nullopt;
+  }
+
   void gates_passed() {
     const bool up = before_.phase && after_.phase && *after_.phase > *before_.phase && is_.drifted == nullptr;
     for (const api::GateStatus& old : before_.gates) {
@@ -151,7 +169,8 @@ class Story {
         continue;
       }
       const std::string from = before_.phase ? text(rls::to_string(*before_.phase)) : std::string("pending");
-      add(EventReason::gate_passed, old.name + "/" + from, "gate " + old.name + " passed in " + from);
+      add(EventReason::gate_passed, old.name + "/" + from, "gate " + old.name + " passed in " + from,
+          just_before_leaving());
     }
   }
 
@@ -179,6 +198,7 @@ class Story {
   const api::MigrationStatus& before_;
   const api::MigrationStatus& after_;
   const View was_, is_;
+  const std::vector<const api::HistoryEntry*> new_steps_;
   std::vector<EventDraft> drafts_;
 };
 

@@ -5,6 +5,7 @@
 // docs/events.md.
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -95,8 +96,9 @@ struct EventDraft {
   EventReason reason;
   std::string key;   ///< what tells two Events of one reason apart: the gate, the ledger's id; not shown
   std::string note;  ///< for people; no secrets, no row values
-  /// It happened exactly once, and `key` says which time it was: never a series, and a repetition has the
-  /// same name.
+  std::optional<Time> time{};  ///< of the database, where the ledger knows it; else: when it is recorded
+  /// It happened exactly once, at `time`, and `key` says which time it was: never a series, and whoever tells
+  /// it again gives it the same name.
   bool once = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -19,7 +20,7 @@ using testing::Not;
 constexpr EventLimits kWide{.in_flight = 1000, .burst = 100'000, .per_second = 1000};
 
 EventDraft draft(EventReason reason, std::string key = {}, std::string note = "note") {
-  return {reason, std::move(key), std::move(note), false};
+  return {reason, std::move(key), std::move(note), {}, false};
 }
 
 struct Recording {
@@ -88,12 +89,24 @@ TEST(EventRecorder, NamesFitAndRepeatForWhatHappensOnce) {
   for (std::string& name : names) {
     Recording bench;  // another process
     bench.clock.offset = &name == names ? 0s : 5s;
-    bench.record(longest, EventDraft{EventReason::promoted, "t1", "note", true});
+    bench.record(longest, EventDraft{EventReason::promoted, "t1", "note", at("2026-01-15T11:00:00Z"), true});
     name = member(bench.send().at(0).body, "name");
   }
   EXPECT_EQ(names[0], names[1]);
   EXPECT_LE(names[0].size(), 253U);
   EXPECT_EQ(names[0].find(".."), std::string::npos) << names[0];
+}
+
+TEST(EventRecorder, NamesStandInTheOrderOfTheStory) {
+  Recording bench;
+  std::vector<EventDraft> story;
+  for (int i = 0; i < 20; ++i) story.push_back(draft(EventReason::gate_waiting, std::to_string(i)));
+  bench.record("sm", story);
+  bench.clock.offset = 1s;
+  bench.record("sm", draft(EventReason::promoted));
+  std::vector<std::string> names;
+  for (const auto& call : bench.send()) names.push_back(member(call.body, "name"));
+  EXPECT_TRUE(std::is_sorted(names.begin(), names.end())) << testing::PrintToString(names);
 }
 
 TEST(EventRecorder, ANoteIsCutAndHasNoSecrets) {
@@ -147,7 +160,7 @@ TEST(EventRecorder, AnotherKeyReasonOrObjectIsNoRepetition) {
 
 TEST(EventRecorder, WhatHappensOnceIsToldOnce) {
   Recording bench;
-  const EventDraft step{EventReason::promoted, "t1", "note", true};
+  const EventDraft step{EventReason::promoted, "t1", "note", at("2026-01-15T11:00:00Z"), true};
   bench.record("sm", step);
   bench.record("sm", step);
   EXPECT_EQ(bench.send().size(), 1U);

@@ -178,6 +178,7 @@ TEST(Events, AStepUpHasPassedItsGatesAndMeetsTheNext) {
   EXPECT_THAT(told(before, after), ElementsAre("GatePassed", "Promoted", "GateWaiting"));
   EXPECT_EQ(between(before, after)[0].note, "gate SoakTime passed in shadow");
   EXPECT_EQ(between(before, after)[2].note, "gate SoakTime: 168h needed in enforcing");
+  EXPECT_LT(*between(before, after)[0].time, *between(before, after)[1].time) << "shown in this order";
 }
 
 TEST(Events, AGateThatIsNotAskedAnyMoreHasNotPassed) {
