@@ -184,9 +184,9 @@ struct DatabaseSums {
 };
 using Sums = std::map<std::pair<std::string, std::string>, DatabaseSums>;  ///< by namespace and name
 
-Sums sum_up(const Sources& sources) {
+Sums sum_up(const ProjectSnapshot& projects) {
   Sums sums;
-  sources.projects([&sums](const ProjectSample& project) {
+  const auto add = [&sums](const ProjectSample& project) {
     DatabaseSums& sum = sums[{std::string(project.ns), std::string(project.database)}];
     if (project.phase) ++sum.phases[static_cast<std::size_t>(*project.phase)];
     sum.violations += project.violations.value_or(0);
@@ -194,7 +194,8 @@ Sums sum_up(const Sources& sources) {
     for (const api::GateStatus& gate : project.gates) {
       if (!is_open(gate.state)) ++sum.gates[{gate.name, gate.state}];
     }
-  });
+  };
+  for (std::size_t i = 0; i < projects.count; ++i) projects.tell(i, add);
   return sums;
 }
 
@@ -250,6 +251,9 @@ void append_requests(std::string& out, const Sources& sources) {
                   static_cast<double>(sample.count));
   });
 }
+
+/// A piece of a scrape ends with the project that exceeds this.
+constexpr std::size_t kPieceBytes = 32 * 1024;
 
 /// The families that have a series for each project, and how one project is written.
 using AppendProject = void (*)(std::string&, const Info&, const ProjectSample&);
@@ -325,19 +329,30 @@ void Metrics::leader(bool leads) { registry_->leader(leads); }
 bool Scrape::next(std::string& text) {
   const Sources& sources = metrics_.sources_;
   text.clear();
-  const std::size_t step = step_++;
-  if (step == 0) {
+  if (!begun_) {
+    begun_ = true;
     text = metrics_.registry_->text();
     if (sources.queue) append_queue(text, sources.queue());
     if (sources.requests) append_requests(text, sources);
-    if (sources.projects) append_databases(text, sum_up(sources));
+    if (sources.projects) {
+      projects_ = sources.projects();
+      append_databases(text, sum_up(projects_));
+    }
+    if (!sources.projects || !metrics_.options_.projects) family_ = kProjectFamilies.size();
     return true;
   }
-  if (!metrics_.options_.projects || !sources.projects || step > kProjectFamilies.size()) return false;
-  const ProjectFamily& family = kProjectFamilies[step - 1];
-  append_head(text, info(family.id));
-  sources.projects([&](const ProjectSample& project) { family.append(text, info(family.id), project); });
-  return true;
+  while (text.size() < kPieceBytes && family_ < kProjectFamilies.size()) {
+    const ProjectFamily& family = kProjectFamilies[family_];
+    const Info& row = info(family.id);
+    if (project_ == 0) append_head(text, row);
+    const auto append = [&](const ProjectSample& project) { family.append(text, row, project); };
+    while (text.size() < kPieceBytes && project_ < projects_.count) projects_.tell(project_++, append);
+    if (project_ == projects_.count) {
+      project_ = 0;
+      ++family_;
+    }
+  }
+  return !text.empty();
 }
 
 std::string Metrics::scrape() const {

@@ -38,6 +38,13 @@ struct ProjectSample {
   std::optional<Seconds> soak_remaining{};  ///< where it soaks
 };
 
+/// The projects at the moment when a scrape began.
+struct ProjectSnapshot {
+  std::size_t count = 0;
+  /// Tells of the project at `index` < `count`, or of none.
+  std::function<void(std::size_t index, const std::function<void(const ProjectSample&)>&)> tell;
+};
+
 /// Sums of requests to the Kubernetes API.
 struct RequestSample {
   std::string_view code;  ///< "200", or "error" where there was no reply
@@ -53,9 +60,9 @@ struct QueueSample {
 };
 
 /// Asked while a scrape runs, by its thread; they must be quick and thread-safe. An empty one gives no
-/// samples. `projects` is called once for each family and may tell something else each time.
+/// samples.
 struct Sources {
-  std::function<void(const std::function<void(const ProjectSample&)>&)> projects;
+  std::function<ProjectSnapshot()> projects;  ///< once a scrape
   std::function<void(const std::function<void(const RequestSample&)>&)> requests;
   std::function<QueueSample()> queue;
 };
@@ -68,10 +75,11 @@ struct Options {
 
 class Metrics;
 
-/// One scrape under way. Memory: one family's text at a time.
+/// One scrape under way. Memory: the snapshot, and the text of some hundred projects at a time.
 class Scrape {
  public:
-  /// Puts the next piece (whole families) into `text`, in place of what was there. False: that was all.
+  /// Puts the next piece (some tens of kilobytes, whole lines) into `text`, in place of what was there.
+  /// False: that was all.
   bool next(std::string& text);
 
  private:
@@ -79,7 +87,10 @@ class Scrape {
   explicit Scrape(const Metrics& metrics) : metrics_(metrics) {}
 
   const Metrics& metrics_;
-  std::size_t step_ = 0;
+  bool begun_ = false;
+  ProjectSnapshot projects_;
+  std::size_t family_ = 0;   ///< of those that have a series for each project
+  std::size_t project_ = 0;  ///< the next of the snapshot
 };
 
 /// Thread-safe, `set_sources` excepted. All counters exist from the start, with 0.

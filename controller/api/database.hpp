@@ -21,6 +21,35 @@ struct SecretKeyRef {
 /// Managed is refused by the CRD until the managed runtime is there.
 enum class RuntimeMode { adopted };
 
+/// A floor for every migration of this database: of floor and migration the stricter wins.
+struct MinimumGates {
+  std::optional<Duration> shadow_soak;
+  std::optional<Duration> enforcing_soak;
+  std::optional<std::int64_t> max_violations;
+  bool operator==(const MinimumGates&) const = default;
+};
+
+/// Stops promotions, never demotions.
+struct Freeze {
+  std::string reason;
+  std::optional<Time> until;  ///< none: until it is taken away
+  bool operator==(const Freeze&) const = default;
+};
+
+/// Whether reads that enforcement would deny must be recorded, too, before anything is enforced.
+enum class ReadEvidence {
+  best_effort,  ///< triggers see no reads; what they see is enough
+  required,
+};
+
+/// What the database says about every decision on its projects.
+struct DatabasePolicy {
+  MinimumGates minimum_gates;
+  std::optional<Freeze> freeze;
+  ReadEvidence reads = ReadEvidence::best_effort;
+  bool operator==(const DatabasePolicy&) const = default;
+};
+
 struct DatabaseSpec {
   SecretKeyRef secret;
   int max_connections = 4;
@@ -28,6 +57,7 @@ struct DatabaseSpec {
   std::string schema = "public";                          ///< where the adopted objects live
   Duration lock_timeout = std::chrono::seconds{5};        ///< R-C3
   Duration statement_timeout = std::chrono::seconds{30};  ///< R-C3
+  DatabasePolicy policy;
   bool operator==(const DatabaseSpec&) const = default;
 };
 

@@ -115,6 +115,12 @@ class Fields {
     }
   }
 
+  /// The same where the field may be absent.
+  void optional_duration(std::string_view key, std::optional<Duration>& out, Duration least,
+                         Duration most) const {
+    if (has(key)) duration(key, out.emplace(), least, most);
+  }
+
   template <class Target>
   void time(std::string_view key, Target& out) const {
     std::string_view view;
@@ -278,6 +284,31 @@ MigrationSpec read_migration_spec(const Fields& document) {
   return spec;
 }
 
+DatabasePolicy read_policy(const Fields& fields) {
+  DatabasePolicy policy;
+  const Fields floor = fields.child("minimumGates");
+  floor.optional_duration("shadowSoak", policy.minimum_gates.shadow_soak, Duration{0}, kMaxSoak);
+  floor.optional_duration("enforcingSoak", policy.minimum_gates.enforcing_soak, Duration{0}, kMaxSoak);
+  if (floor.has("maxViolations")) {
+    floor.integer("maxViolations", policy.minimum_gates.max_violations.emplace(), 0, kMaxViolations);
+  }
+  if (fields.has("freeze")) {
+    const Fields freeze = fields.child("freeze");
+    freeze.required_text("reason", policy.freeze.emplace().reason);
+    freeze.time("until", policy.freeze->until);
+  }
+  fields.child("evidence")
+      .one_of(
+          "reads", policy.reads,
+          [](std::string_view text) -> std::optional<ReadEvidence> {
+            if (text == "BestEffort") return ReadEvidence::best_effort;
+            if (text == "Required") return ReadEvidence::required;
+            return std::nullopt;
+          },
+          "BestEffort, Required");
+  return policy;
+}
+
 DatabaseSpec read_database_spec(const Fields& document) {
   DatabaseSpec spec;
   const Fields fields = document.child("spec");
@@ -307,6 +338,7 @@ DatabaseSpec read_database_spec(const Fields& document) {
   const Fields timeouts = fields.child("timeouts");
   timeouts.duration("lock", spec.lock_timeout, kMinLockTimeout, kMaxLockTimeout);
   timeouts.duration("statement", spec.statement_timeout, kMinStatementTimeout, kMaxStatementTimeout);
+  spec.policy = read_policy(fields);
   return spec;
 }
 

@@ -104,6 +104,9 @@ struct RlsMigration {
                                    ///< is promoted
   std::string requested_at;        ///< annotation
   MigrationSpec spec;
+  /// Where the spec cannot be read (a newer CRD, an older operator): what is wrong with it. Then `spec` is
+  /// empty, and nothing is decided on it.
+  std::string spec_problem;
   MigrationStatus status;
 };
 

@@ -387,7 +387,6 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const BindAddress& address
     Descriptor wake(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!wake) return terminal("ListenFailed", given + ": " + std::strerror(errno));
     const std::uint16_t port = port_of(listener);
-    log::info(kLogger, "serving /healthz, /readyz and /metrics", {{"address", shown(address, port)}});
     auto loop =
         std::make_unique<Loop>(std::move(listener), std::move(wake), std::move(handlers), clock, limits);
     return std::unique_ptr<HttpServer>(new HttpServer(std::move(loop), port));

@@ -1,5 +1,5 @@
 #pragma once
-// /healthz, /readyz and /metrics over plain HTTP, on a thread of their own (docs/adr/0010). Built for
+// /healthz, /readyz and /metrics over plain HTTP, on a thread of their own (docs/adr/0004). Built for
 // probes and scrapes: few connections, small requests, replies that stream; everything has a limit.
 
 #include <chrono>

@@ -58,12 +58,13 @@ Take one_of(Value& out, std::vector<std::pair<std::string, Value>> words) {
   };
 }
 
-/// A name of at most 63 characters of those allowed; it begins and ends with a letter or digit.
-Take name_into(std::string& out, std::string_view punctuation, std::string what) {
-  return [&out, punctuation, what = std::move(what)](const std::string& text) {
+/// A name of at most `longest` lower-case letters, digits and `punctuation`; it begins and ends with a letter
+/// or digit.
+Take name_into(std::string& out, std::string_view punctuation, std::size_t longest, std::string what) {
+  return [&out, punctuation, longest, what = std::move(what)](const std::string& text) {
     const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
     const bool good =
-        text.empty() || (text.size() <= 63 && alphanumeric(text.front()) && alphanumeric(text.back()) &&
+        text.empty() || (text.size() <= longest && alphanumeric(text.front()) && alphanumeric(text.back()) &&
                          std::all_of(text.begin(), text.end(), [&](char c) {
                            return alphanumeric(c) || punctuation.find(c) != std::string_view::npos;
                          }));
@@ -109,7 +110,7 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
            into(out.kubeconfig));
   add_flag(app, "context", "NAME", "Context of the kubeconfig (default: its current one)", into(out.context));
   add_flag(app, "namespace", "NAME", "Namespace to work in (default: all)",
-           name_into(out.ns, "-", "the name of a namespace (lower-case letters, digits and -)"));
+           name_into(out.ns, "-", 63, "the name of a namespace (lower-case letters, digits and -)"));
   add_flag(app, "workers", "N", "Batches worked on at the same time, 1 to 64 (default: 4)",
            [&out](const std::string& text) { return take_workers(out.workers, text); });
   add_flag(app, "observe-interval", "DURATION",
@@ -136,8 +137,9 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
       app, "log-format", "FORMAT", "json or console (default: console where stderr is a terminal, else json)",
       one_of<log::Format>(out.log_format, {{"json", log::Format::json}, {"console", log::Format::console}}));
   add_flag(app, "install-id", "ID",
-           "Names this installation in the databases that it claims (default: derived from the cluster)",
-           name_into(out.install_id, "-.", "at most 63 lower-case letters, digits, - and ."));
+           "Names this installation in the databases that it claims (default: derived from the cluster and "
+           "the operator's namespace)",
+           name_into(out.install_id, "-./", 128, "at most 128 lower-case letters, digits, -, . and /"));
   add_flag(
       app, "inject-fault", "PLAN",
       "Lets one call fail: [api:|sql:]NUMBER:(fail-before|lose-reply|kill-before|kill-after) (default: none)",

@@ -14,13 +14,33 @@ metrics::TransitionResult result_of(reconcile::Moved moved) {
   return metrics::TransitionResult::failed;
 }
 
+/// What the status of one object tells. Of two objects for one project the one that lost is left out.
+void tell_of(const api::RlsMigration& migration, Time now,
+             const std::function<void(const metrics::ProjectSample&)>& tell) {
+  const api::MigrationStatus& status = migration.status;
+  const api::Condition* ready = api::find_condition(status.conditions, "Ready");
+  if (ready != nullptr && ready->reason == "Conflict") return;
+  metrics::ProjectSample sample;
+  sample.ns = migration.meta.name.ns;
+  sample.database = migration.spec.database;
+  sample.project = migration.spec.project;
+  sample.phase = status.phase;
+  if (status.violations) sample.violations = status.violations->total;
+  sample.gates = status.gates;
+  sample.drift = api::find_condition(status.conditions, "Drifted") != nullptr;
+  if (status.eligible_at) {
+    sample.soak_remaining = std::max<metrics::Seconds>(metrics::Seconds{0}, *status.eligible_at - now);
+  }
+  tell(sample);
+}
+
 }  // namespace
 
 Telemetry::Telemetry(const Options& options, const reconcile::Caches& caches, const reconcile::Queue& queue,
                      const kube::Client& client, const Clock& clock)
     : caches_(caches), clock_(clock), metrics_({RLS_VERSION, options.metrics_projects}) {
   metrics::Sources sources;
-  sources.projects = [this](const auto& tell) { each_project(tell); };
+  sources.projects = [this] { return projects(); };
   sources.requests = [&client](const auto& tell) {
     for (const kube::RequestCount& seen : client.request_counts()) {
       const std::string code = seen.code == 0 ? "error" : std::to_string(seen.code);
@@ -41,26 +61,11 @@ Pieces Telemetry::begin_scrape() const {
   };
 }
 
-/// What the status of each object tells. Of two objects for one project the one that lost is left out.
-void Telemetry::each_project(const std::function<void(const metrics::ProjectSample&)>& tell) const {
-  const Time now = clock_.now();
-  caches_.migrations.for_each([&](const api::RlsMigration& migration) {
-    const api::MigrationStatus& status = migration.status;
-    const api::Condition* ready = api::find_condition(status.conditions, "Ready");
-    if (ready != nullptr && ready->reason == "Conflict") return;
-    metrics::ProjectSample sample;
-    sample.ns = migration.meta.name.ns;
-    sample.database = migration.spec.database;
-    sample.project = migration.spec.project;
-    sample.phase = status.phase;
-    if (status.violations) sample.violations = status.violations->total;
-    sample.gates = status.gates;
-    sample.drift = api::find_condition(status.conditions, "Drifted") != nullptr;
-    if (status.eligible_at) {
-      sample.soak_remaining = std::max<metrics::Seconds>(metrics::Seconds{0}, *status.eligible_at - now);
-    }
-    tell(sample);
-  });
+metrics::ProjectSnapshot Telemetry::projects() const {
+  auto migrations = caches_.migrations.all();
+  const std::size_t count = migrations.size();
+  return {count, [migrations = std::move(migrations), now = clock_.now()](
+                     std::size_t index, const auto& tell) { tell_of(*migrations[index], now, tell); }};
 }
 
 void Telemetry::transition(Phase from, Phase to, reconcile::Moved result) {

@@ -25,7 +25,7 @@ class Telemetry final : public reconcile::Observer {
   void database_up(const api::ObjectName& database, std::optional<bool> up) override;
 
  private:
-  void each_project(const std::function<void(const metrics::ProjectSample&)>& tell) const;
+  [[nodiscard]] metrics::ProjectSnapshot projects() const;
 
   const reconcile::Caches& caches_;
   const Clock& clock_;

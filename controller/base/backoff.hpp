@@ -16,7 +16,7 @@ struct BackoffPolicy {
 inline std::chrono::milliseconds backoff(const BackoffPolicy& policy, unsigned failures,
                                          std::minstd_rand& random) {
   std::int64_t step = policy.first.count();
-  for (unsigned i = 1; i < failures && step < policy.longest.count(); ++i) step *= 2;
+  for (unsigned i = 1; i < failures && step > 0 && step < policy.longest.count(); ++i) step *= 2;
   if (step > policy.longest.count()) step = policy.longest.count();
   std::uniform_int_distribution<std::int64_t> jitter(step / 2, step);
   return std::chrono::milliseconds{jitter(random)};

@@ -77,13 +77,16 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
+/// Secrets go before anything is escaped or cut: afterwards they would not be found.
+std::string readable(std::string_view value) { return quoted(redacted(value), 1000); }
+
 void append_json_value(std::string& out, const Field& field) {
   if (field.raw) {
     out += field.value;
   } else if (is_utf8(field.value)) {
     append_json_string(out, redacted(field.value));
   } else {
-    append_json_string(out, redacted(quoted(field.value, 1000)));
+    append_json_string(out, readable(field.value));
   }
 }
 
@@ -160,7 +163,7 @@ std::string format_line(Format format, std::string_view timestamp, Level level, 
         out += "  ";
         out += field.key;
         out += '=';
-        out += field.raw ? field.value : redacted(quoted(field.value, 1000));
+        out += field.raw ? field.value : readable(field.value);
       }
       return out;
   }

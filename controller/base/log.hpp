@@ -1,6 +1,7 @@
 #pragma once
 // Structured logging. One line an event, as JSON or for a console; every secret is taken out in one place.
 
+#include <cmath>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -22,10 +23,16 @@ struct Field {
   Field(std::string_view k, const char* v) : key(k), value(v) {}
   template <class Number>
   requires std::is_arithmetic_v<Number> Field(std::string_view k, Number v)
-      : key(k), value(number(v)), raw(true) {}
+      : key(k), value(number(v)), raw(is_json(v)) {}
 
  private:
   static std::string number(bool v) { return v ? "true" : "false"; }
+  /// JSON has no NaN and no infinity; they are texts.
+  template <class Number>
+  static bool is_json(Number v) {
+    if constexpr (std::is_floating_point_v<Number>) return std::isfinite(v);
+    return true;
+  }
   template <class Number>
   static std::string number(Number v) {
     return std::to_string(v);

@@ -1,5 +1,6 @@
 #include "controller/base/text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -34,6 +35,13 @@ std::size_t character_length(std::string_view text, std::size_t at) {
   return length;
 }
 
+/// U+0000–U+001F, U+007F–U+009F: some terminals obey the latter, too.
+bool is_control(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character.front());
+  if (character.size() == 1) return first < 0x20 || first == 0x7F;
+  return first == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;
+}
+
 constexpr std::string_view kEllipsis = "…";
 
 }  // namespace
@@ -53,10 +61,12 @@ std::string quoted(std::string_view text, std::size_t max_bytes) {
     const std::size_t length = character_length(text, at);
     const auto first = static_cast<unsigned char>(text[at]);
     std::string piece;
-    if (length == 0 || (length == 1 && (first < 0x20 || first == 0x7F))) {
-      std::array<char, 8> escaped{};
-      std::snprintf(escaped.data(), escaped.size(), "\\x%02x", first);
-      piece = escaped.data();
+    if (length == 0 || is_control(text.substr(at, length))) {
+      for (const char byte : text.substr(at, std::max<std::size_t>(length, 1))) {
+        std::array<char, 8> escaped{};
+        std::snprintf(escaped.data(), escaped.size(), "\\x%02x", static_cast<unsigned char>(byte));
+        piece += escaped.data();
+      }
     } else if (first == '"' || first == '\\') {
       piece = {'\\', static_cast<char>(first)};
     } else {

@@ -101,7 +101,7 @@ std::optional<Time> parse_rfc3339(std::string_view text) {
     const bool minus = reader.take('-');
     if (!minus && !reader.take('+')) return std::nullopt;
     const auto offset_hours = reader.digits(2);
-    reader.take(':');
+    if (!reader.take(':')) return std::nullopt;
     const auto offset_minutes = reader.digits(2);
     if (!offset_hours || !offset_minutes || *offset_hours > 23 || *offset_minutes > 59) return std::nullopt;
     offset = hours{*offset_hours} + minutes{*offset_minutes};
@@ -130,27 +130,28 @@ std::optional<Duration> parse_duration(std::string_view text) {
     }
     if (digits == 0) return std::nullopt;
     text.remove_prefix(digits);
+    Duration part{0};
     if (text.starts_with("ms")) {
-      total += milliseconds{number};
-      text.remove_prefix(2);
+      part = milliseconds{number};
+      text.remove_prefix(1);
     } else if (text.starts_with('s')) {
-      total += seconds{number};
-      text.remove_prefix(1);
+      part = seconds{number};
     } else if (text.starts_with('m')) {
-      total += minutes{number};
-      text.remove_prefix(1);
+      part = minutes{number};
     } else if (text.starts_with('h')) {
-      total += hours{number};
-      text.remove_prefix(1);
+      part = hours{number};
     } else {
       return std::nullopt;
     }
+    text.remove_prefix(1);
+    if (total > Duration::max() - part) return std::nullopt;
+    total += part;
   }
   return total;
 }
 
 std::string format_duration(Duration duration) {
-  if (duration < Duration{0}) return "-" + format_duration(-duration);
+  if (duration <= -milliseconds{1}) return "-" + format_duration(-duration);
   std::string out;
   const auto part = [&](auto unit, const char* suffix) {
     const auto whole = std::chrono::duration_cast<decltype(unit)>(duration);

@@ -22,9 +22,11 @@ std::string format_rfc3339_micro(Time time);
 std::optional<Time> parse_rfc3339(std::string_view text);
 
 /// "168h", "1h30m", "500ms": the units of the CRD (ms, s, m, h), each part a whole number of at most six
-/// digits. Anything else, days included, is nullopt (rule: crds/, the durations' CEL).
+/// digits. Anything else, days included, and what a Duration cannot hold is nullopt (rule: crds/, the
+/// durations' CEL).
 std::optional<Duration> parse_duration(std::string_view text);
-/// The largest units first, zero parts left out: "168h", "1h30m", "0s". Rounds down to the millisecond.
+/// The largest units first, zero parts left out: "168h", "1h30m", "0s". Rounds towards zero to the
+/// millisecond.
 std::string format_duration(Duration duration);
 /// For people, two units at the most: "2d 4h", "4h 12m", "37s".
 std::string format_age(Duration duration);

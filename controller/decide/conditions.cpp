@@ -32,6 +32,7 @@ Look look_of(const Plan& plan, const Observation& seen) {
     case Standing::database_changed: return {kFalse, kUnknown, "DatabaseChanged", false, true};
     case Standing::claimed: return {kFalse, kUnknown, "Claimed", false, true};
     case Standing::unknown_project: return {kFalse, kFalse, "UnknownProject", false, true};
+    case Standing::invalid_spec: return {kFalse, kFalse, "InvalidSpec", false, true};
     case Standing::conflict: return {kFalse, kFalse, "Conflict", false, true};
     case Standing::drifted: return {kFalse, kFalse, "Drifted", false, true};
   }

@@ -17,6 +17,8 @@ constexpr GateRow kGates[] = {
     {gates::database,     true,   true,      true},
     {gates::soak_time,    false,  true,      true},
     {gates::violations,   false,  true,      true},
+    {gates::evidence,     false,  true,      false},
+    {gates::window,       true,   true,      true},
     {gates::hold,         true,   true,      true},
 };
 // clang-format on
@@ -41,9 +43,20 @@ std::vector<GateResult> evaluate_gates(const GateInput& input) {
   return results;
 }
 
+api::GatesSpec required_gates(const GateInput& input) {
+  api::GatesSpec gates = input.migration.spec.gates;
+  const api::MinimumGates& floor = input.policy.minimum_gates;
+  gates.shadow_soak = std::max(gates.shadow_soak, floor.shadow_soak.value_or(gates.shadow_soak));
+  gates.enforcing_soak = std::max(gates.enforcing_soak, floor.enforcing_soak.value_or(gates.enforcing_soak));
+  gates.max_violations = std::min(gates.max_violations, floor.max_violations.value_or(gates.max_violations));
+  return gates;
+}
+
 Time clean_since(const Observation& observed) {
-  return observed.violations.last ? std::max(observed.phase_since, *observed.violations.last)
-                                  : observed.phase_since;
+  Time since = observed.phase_since;
+  if (observed.violations.last) since = std::max(since, *observed.violations.last);
+  if (observed.policies_changed_at) since = std::max(since, *observed.policies_changed_at);
+  return since;
 }
 
 }  // namespace rls::decide

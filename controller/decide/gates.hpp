@@ -12,6 +12,7 @@ namespace rls::decide {
 /// What every gate is given. `to` is one step above `observed.phase`.
 struct GateInput {
   const api::RlsMigration& migration;
+  const api::DatabasePolicy& policy;
   const Observation& observed;
   Phase to;
 };
@@ -19,13 +20,20 @@ struct GateInput {
 /// The gates of the step to `input.to`, in the order in which they are shown.
 std::vector<GateResult> evaluate_gates(const GateInput& input);
 
-/// Clean since: the latest of entering the phase and the last recorded violation. Database time.
+/// The numbers asked for: of the migration and the floor of its database the stricter (design 2-api,
+/// minimumGates).
+api::GatesSpec required_gates(const GateInput& input);
+
+/// Clean since: the latest of entering the phase, the last recorded violation, and a change of the policies
+/// or of the tables they protect. Database time.
 Time clean_since(const Observation& observed);
 
 namespace gates {
 GateResult database(const GateInput& input);    ///< reachable, primary, the same server, our claim
 GateResult soak_time(const GateInput& input);   ///< enough clean time in this phase (R-A6)
 GateResult violations(const GateInput& input);  ///< not more recorded denials than allowed (R-A6)
+GateResult evidence(const GateInput& input);    ///< what enforcing would deny is being recorded, without gaps
+GateResult window(const GateInput& input);      ///< not frozen
 GateResult hold(const GateInput& input);        ///< no brake below the step: annotation or hold row
 }  // namespace gates
 

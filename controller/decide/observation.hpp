@@ -34,6 +34,19 @@ struct ViolationCount {
   bool operator==(const ViolationCount&) const = default;
 };
 
+/// Whether what enforcing would deny is recorded on every table with policies (gate Evidence).
+struct Evidence {
+  enum class State {
+    complete,    ///< recording is in place and enabled on every table with policies
+    incomplete,  ///< somewhere it is not; `why` names the place
+    unknown,     ///< could not be found out
+  };
+  State state = State::unknown;
+  bool reads = false;  ///< reads are recorded, too
+  std::string why;     ///< where not complete
+  bool operator==(const Evidence&) const = default;
+};
+
 struct Observation {
   DatabaseState database = DatabaseState::unreachable;
   std::string
@@ -57,6 +70,10 @@ struct Observation {
   ViolationCount violations;
   bool violations_known = true;    ///< false: nothing records them, so nothing proves that there are none
   std::string violations_message;  ///< where not known: what is missing
+
+  /// When the policies or the tables they stand on last changed, where that is watched.
+  std::optional<Time> policies_changed_at;
+  Evidence evidence;
 
   /// Name of an older RlsMigration for the same project of the same database.
   std::optional<std::string> conflict_with_older;

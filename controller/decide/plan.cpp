@@ -83,9 +83,10 @@ std::string list_of(const std::vector<std::string_view>& names) {
   return out;
 }
 
-void weigh_step_up(const api::RlsMigration& migration, const Observation& seen, Plan& plan) {
+void weigh_step_up(const api::RlsMigration& migration, const api::DatabasePolicy& policy,
+                   const Observation& seen, Plan& plan) {
   const Phase next = next_phase(seen.phase);
-  plan.gates = evaluate_gates({migration, seen, next});
+  plan.gates = evaluate_gates({migration, policy, seen, next});
   bool all_open = true;
   bool held = false;
   for (const GateResult& gate : plan.gates) {
@@ -130,10 +131,15 @@ std::vector<std::string_view> Plan::blocked_by() const {
   return names;
 }
 
-Plan decide(const api::RlsMigration& migration, const Observation& seen) {
+Plan decide(const api::RlsMigration& migration, const api::DatabasePolicy& policy, const Observation& seen) {
   Plan plan;
   plan.target = aim(migration, seen);
 
+  if (!migration.spec_problem.empty()) {
+    plan.standing = Standing::invalid_spec;
+    plan.message = migration.spec_problem;
+    return plan;
+  }
   if (seen.conflict_with_older) {
     plan.standing = Standing::conflict;
     plan.message = "project " + quoted(migration.spec.project, 60) +
@@ -160,7 +166,7 @@ Plan decide(const api::RlsMigration& migration, const Observation& seen) {
     plan.message = plan.drifted ? plan.drift_message : "the project is in " + name_of(seen.phase);
     return plan;
   }
-  weigh_step_up(migration, seen, plan);
+  weigh_step_up(migration, policy, seen, plan);
   return plan;
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/api/database.hpp"
 #include "controller/api/migration.hpp"
 #include "controller/decide/observation.hpp"
 
@@ -43,6 +44,7 @@ enum class Standing {
   database_changed,
   claimed,
   unknown_project,
+  invalid_spec,
   conflict,
   drifted,
 };
@@ -75,6 +77,7 @@ inline constexpr Duration kUnreachableGrace = std::chrono::minutes{5};
 
 /// Decides for one project. All gates of the step are evaluated, always. Never skips a phase upwards (R-A2);
 /// goes down in one step and past every gate (R-A4).
-Plan decide(const api::RlsMigration& migration, const Observation& observed);
+Plan decide(const api::RlsMigration& migration, const api::DatabasePolicy& policy,
+            const Observation& observed);
 
 }  // namespace rls::decide

@@ -12,6 +12,7 @@
 #include <future>
 #include <mutex>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "controller/base/log.hpp"
@@ -35,10 +36,11 @@ std::thread::id library_thread;  // written once, before any use
 boost::asio::io_service& library() { return crossplat::threadpool::shared_instance().service(); }
 
 /// A stream that is written to and never read: all that a reply's body needs. `take` gets each piece on the
-/// library's thread; false breaks the reply off.
+/// library's thread. It must not fail: the library would then close the stream and wait for that on its only
+/// thread, for ever. Who has had enough cancels the request and lets the rest pass.
 class WriteOnly final : public streams::details::streambuf_state_manager<std::uint8_t> {
  public:
-  using Take = std::function<bool(std::string_view)>;
+  using Take = std::function<void(std::string_view)>;
   explicit WriteOnly(Take take) : streambuf_state_manager(std::ios_base::out), take_(std::move(take)) {}
 
   bool can_seek() const override { return false; }
@@ -60,15 +62,13 @@ class WriteOnly final : public streams::details::streambuf_state_manager<std::ui
 
  private:
   pplx::task<std::size_t> _putn(const std::uint8_t* pointer, std::size_t count) override {
-    if (!take_(std::string_view(reinterpret_cast<const char*>(pointer), count))) {
-      return pplx::task_from_exception<std::size_t>(std::runtime_error("the reply is not wanted any more"));
-    }
+    take_(std::string_view(reinterpret_cast<const char*>(pointer), count));
     written_ += static_cast<off_type>(count);
     return pplx::task_from_result(count);
   }
   pplx::task<int_type> _putc(std::uint8_t byte) override {
-    const bool wanted = take_(std::string_view(reinterpret_cast<const char*>(&byte), 1));
-    return pplx::task_from_result<int_type>(wanted ? byte : traits::eof());
+    take_(std::string_view(reinterpret_cast<const char*>(&byte), 1));
+    return pplx::task_from_result<int_type>(byte);
   }
   pplx::task<bool> _sync() override { return pplx::task_from_result(true); }
   std::uint8_t* _alloc(std::size_t) override { return nullptr; }
@@ -124,7 +124,7 @@ struct UnderWay {
 };
 
 /// Answers the caller, unless somebody has.
-void answer(UnderWay& under_way, const std::shared_ptr<Unary>& call, Result<Response> result) {
+void answer(UnderWay& under_way, const std::shared_ptr<Unary>& call, Result<Response> result) noexcept {
   if (call->answered.exchange(true)) return;
   call->done(std::move(result));
   call->done = nullptr;
@@ -156,11 +156,20 @@ class CpprestTransport final : public Transport {
   explicit CpprestTransport(std::shared_ptr<Credentials> credentials)
       : credentials_(std::move(credentials)),
         trouble_(std::make_shared<TlsTrouble>()),
-        unary_(credentials_->server(), configuration(kUnaryIdle)) {}
+        unary_(std::in_place, credentials_->server(), configuration(kUnaryIdle)) {}
 
   ~CpprestTransport() override {
     assert(!on_library_thread());
     stop_all();
+    unary_.reset();
+    // What OpenSSL keeps for a thread goes when the thread ends, and this one never does: a leak to the
+    // checkers.
+    std::promise<void> freed;
+    post([&freed] {
+      OPENSSL_thread_stop();
+      freed.set_value();
+    });
+    freed.get_future().wait();
   }
 
   void send(Request request, std::function<void(Result<Response>)> done) override;
@@ -176,7 +185,7 @@ class CpprestTransport final : public Transport {
 
   const std::shared_ptr<Credentials> credentials_;
   const std::shared_ptr<TlsTrouble> trouble_;
-  http::client::http_client unary_;
+  std::optional<http::client::http_client> unary_;
   const std::shared_ptr<UnderWay> under_way_ = std::make_shared<UnderWay>();
 };
 
@@ -247,22 +256,23 @@ void CpprestTransport::send(Request request, std::function<void(Result<Response>
   if (!made) {
     return post([call, under_way = under_way_, error = made.error()] { answer(*under_way, call, error); });
   }
-  made->set_response_stream(write_only([call](std::string_view chunk) {
-    if (call->body.size() + chunk.size() > kLargestReply) {
-      call->too_large = true;
-      call->cancel.cancel();  // closes the connection: its rest must not be the next request's reply
-      return false;
+  made->set_response_stream(write_only([call](std::string_view chunk) noexcept {
+    if (call->too_large) return;
+    if (call->body.size() + chunk.size() <= kLargestReply) {
+      call->body += chunk;
+      return;
     }
-    call->body += chunk;
-    return true;
+    call->too_large = true;
+    cancel_soon(call->cancel);  // closes the connection: its rest must not be the next request's reply
   }));
-  unary_.request(*made, call->cancel.get_token())
+  unary_->request(*made, call->cancel.get_token())
       .then([](const http::http_response& response) { return response.content_ready(); })
       .then([call, under_way = under_way_, trouble = trouble_,
              credentials = credentials_](const pplx::task<http::http_response>& task) {
         try {
           const http::http_response response = task.get();
           saw_status(*credentials, response.status_code());
+          if (call->too_large) throw std::length_error("the whole of it came nevertheless");
           answer(*under_way, call,
                  Response{response.status_code(), std::move(call->body), retry_after(response.headers())});
         } catch (...) {
@@ -328,11 +338,9 @@ Result<Response> CpprestTransport::stream(Request request, ChunkSink sink, std::
   if (!made) return made.error();
   const auto state = std::make_shared<Stream>();
   state->sink = std::move(sink);
-  made->set_response_stream(write_only([state](std::string_view chunk) {
+  made->set_response_stream(write_only([state](std::string_view chunk) noexcept {
     const std::lock_guard lock(state->mutex);
-    if (feed(*state, chunk)) return true;
-    cancel_soon(state->cancel);
-    return false;
+    if (!state->over && !feed(*state, chunk)) cancel_soon(state->cancel);
   }));
   http::client::http_client client(credentials_->server(), configuration(idle));
   client.request(*made, state->cancel.get_token())

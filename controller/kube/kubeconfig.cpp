@@ -1,7 +1,9 @@
 #include "controller/kube/kubeconfig.hpp"
 
+#include <arpa/inet.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -114,17 +116,30 @@ std::string host_of(const std::string& server) {
   return server.substr(begin, end == std::string::npos ? end : end - begin);
 }
 
+/// A name or an IPv4 address and nothing that a URL may have besides ("127.0.0.1@elsewhere").
+bool is_host(std::string_view host) {
+  if (host.empty()) return false;
+  return std::all_of(host.begin(), host.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  });
+}
+
+bool is_this_machine(const std::string& host) {
+  in_addr address{};
+  if (host == "localhost") return true;
+  return inet_pton(AF_INET, host.c_str(), &address) == 1 && host.starts_with("127.");
+}
+
 /// Plain http is for proxies and tests on the same machine: a token must not cross a network in the clear.
 void check_server(const File& file, const std::string& server, const std::string& field) {
   if (server.starts_with("https://[") || server.starts_with("http://[")) {
     file.refuse(field + ".server", "IPv6 literals are not supported; use a host name");
   }
-  const std::string host = server.find("://") == std::string::npos ? "" : host_of(server);
-  if (server.starts_with("https://") && !host.empty()) return;
-  if (!server.starts_with("http://") || host.empty()) {
+  const bool tls = server.starts_with("https://");
+  if (!(tls || server.starts_with("http://")) || !is_host(host_of(server))) {
     file.refuse(field + ".server", "https://HOST:PORT is expected, not " + rls::quoted(server));
   }
-  if (host != "localhost" && !host.starts_with("127.")) {
+  if (!tls && !is_this_machine(host_of(server))) {
     file.refuse(field + ".server", "plain http is taken for this machine only (127.0.0.1); use https");
   }
 }

@@ -48,18 +48,18 @@ struct Expired {};
 struct Desynced {};
 /// The call failed: connection, status, an unreadable page.
 struct Failed {
-  std::optional<std::chrono::seconds> retry_after;
+  std::optional<std::chrono::seconds> retry_after{};
 };
 using Happening = std::variant<PageArrived, Progress, WatchClosed, Expired, Desynced, Failed>;
 
 /// What to do, in this order; then go on as `ReflectorState::doing` says.
 struct Orders {
-  bool drop = false;                              ///< forget the buffer (relist_abort)
-  bool begin = false;                             ///< open a buffer (relist_begin)
-  bool deliver = false;                           ///< put the page's items into it
-  bool commit = false;                            ///< swap it in (relist_commit)
-  unsigned pause = 0;                             ///< 0: none; else `failures` for base's backoff
-  std::optional<std::chrono::seconds> no_sooner;  ///< the pause is at least this (Retry-After)
+  bool drop = false;                                ///< forget the buffer (relist_abort)
+  bool begin = false;                               ///< open a buffer (relist_begin)
+  bool deliver = false;                             ///< put the page's items into it
+  bool commit = false;                              ///< swap it in (relist_commit)
+  unsigned pause = 0;                               ///< 0: none; else `failures` for base's backoff
+  std::optional<std::chrono::seconds> no_sooner{};  ///< the pause is at least this (Retry-After)
 
   bool operator==(const Orders&) const = default;
 };

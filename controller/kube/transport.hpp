@@ -25,17 +25,17 @@ struct Request {
 struct Response {
   int status = 0;
   std::string body;
-  std::optional<std::chrono::seconds> retry_after;
+  std::optional<std::chrono::seconds> retry_after{};
 };
 
-/// Gets each chunk of a streamed body; false ends the stream. Runs on a thread of the library.
+/// Gets each chunk of a streamed body; false ends the stream. Runs on the library's thread; must not throw.
 using ChunkSink = std::function<bool(std::string_view chunk)>;
 
 class Transport {
  public:
   virtual ~Transport() = default;
 
-  /// Sends and calls `done` exactly once, on a thread of the library; `done` must not block.
+  /// Sends and calls `done` exactly once, on a thread of the library; `done` must not block or throw.
   /// An HTTP status of any kind is a Response; an Error (transient) is a connection that could not be made or
   /// was lost: ConnectionLost, Timeout (30 s without a byte), CertificateNotTrusted, Stopped.
   virtual void send(Request request, std::function<void(Result<Response>)> done) = 0;

@@ -42,79 +42,139 @@ std::optional<EventType> parse_type(std::string_view text) {
   return std::nullopt;
 }
 
-/// A string field, or nothing where it is missing or no string.
-std::string text_field(ondemand::object& object, std::string_view key) {
-  std::string_view text;
-  if (object.find_field_unordered(key).get_string().get(text) != simdjson::SUCCESS) return {};
-  return std::string(text);
-}
+// Documents are read forwards only, and nothing is asked after the first error: on-demand look-ups that
+// search from the beginning again (find_field_unordered, operator[]) take for granted that the text before is
+// sound, and damaged text leads them astray (found by the test that damages texts).
 
-StatusBody read_status(ondemand::object& object) {
-  StatusBody status;
-  status.message = text_field(object, "message");
-  status.reason = text_field(object, "reason");
-  std::int64_t code = 0;
-  if (object.find_field_unordered("code").get_int64().get(code) == simdjson::SUCCESS && code > 0 &&
-      code < 1000) {
-    status.code = static_cast<int>(code);
+/// `on_field(key, value)` for each field; ends with the first error.
+template <class OnField>
+simdjson::error_code each_field(ondemand::object& object, OnField&& on_field) {
+  for (simdjson::simdjson_result<ondemand::field> entry : object) {
+    ondemand::field field;
+    if (const auto bad = std::move(entry).get(field)) return bad;
+    std::string_view key;
+    if (const auto bad = field.unescaped_key().get(key)) return bad;
+    if (const auto bad = on_field(key, field.value())) return bad;
   }
-  return status;
+  return simdjson::SUCCESS;
 }
 
-simdjson::error_code read_resource_version(ondemand::object& object, std::string& out) {
+/// A text, or nothing where it is of another type.
+simdjson::error_code read_text(ondemand::value& value, std::string& out) {
+  ondemand::json_type type{};
+  if (const auto bad = value.type().get(type)) return bad;
+  if (type != ondemand::json_type::string) return simdjson::SUCCESS;
+  std::string_view text;
+  if (const auto bad = value.get_string().get(text)) return bad;
+  out = text;
+  return simdjson::SUCCESS;
+}
+
+/// A small positive number, or 0.
+simdjson::error_code read_code(ondemand::value& value, int& out) {
+  ondemand::json_type type{};
+  if (const auto bad = value.type().get(type)) return bad;
+  if (type != ondemand::json_type::number) return simdjson::SUCCESS;
+  std::int64_t number = 0;
+  if (const auto bad = value.get_int64().get(number)) return bad;
+  if (number > 0 && number < 1000) out = static_cast<int>(number);
+  return simdjson::SUCCESS;
+}
+
+struct Metadata {
+  std::string resource_version;
+  std::string continue_token;
+};
+
+simdjson::error_code read_metadata(ondemand::value& value, Metadata& out) {
   ondemand::object metadata;
-  if (const auto bad = object.find_field_unordered("metadata").get_object().get(metadata)) return bad;
-  std::string_view version;
-  if (const auto bad = metadata.find_field_unordered("resourceVersion").get_string().get(version)) return bad;
-  out = version;
-  return out.empty() ? simdjson::NO_SUCH_FIELD : simdjson::SUCCESS;
+  if (const auto bad = value.get_object().get(metadata)) return bad;
+  return each_field(metadata, [&](std::string_view key, ondemand::value field) {
+    if (key == "resourceVersion") return read_text(field, out.resource_version);
+    if (key == "continue") return read_text(field, out.continue_token);
+    return simdjson::SUCCESS;
+  });
+}
+
+/// What is looked at in any object: an event's may be one of ours or a Status, and its type may come last.
+struct Glance {
+  Metadata metadata;
+  StatusBody status;
+};
+
+simdjson::error_code read_glance(ondemand::object& object, Glance& out) {
+  return each_field(object, [&](std::string_view key, ondemand::value value) {
+    if (key == "metadata") return read_metadata(value, out.metadata);
+    if (key == "message") return read_text(value, out.status.message);
+    if (key == "reason") return read_text(value, out.status.reason);
+    if (key == "code") return read_code(value, out.status.code);
+    return simdjson::SUCCESS;
+  });
+}
+
+simdjson::error_code read_raw(ondemand::object& object, std::string_view& out) {
+  if (const auto bad = object.raw_json().get(out)) return bad;
+  out = trimmed(out);
+  return simdjson::SUCCESS;
 }
 
 simdjson::error_code read_event(ondemand::document& document, WatchEvent& event) {
   ondemand::object envelope;
   if (const auto bad = document.get_object().get(envelope)) return bad;
-  std::string_view type_text;
-  if (const auto bad = envelope.find_field_unordered("type").get_string().get(type_text)) return bad;
+  std::string type_text;
+  Glance glance;
+  const auto bad = each_field(envelope, [&](std::string_view key, ondemand::value value) {
+    if (key == "type") return read_text(value, type_text);
+    if (key != "object") return simdjson::SUCCESS;
+    ondemand::object object;
+    if (const auto wrong = value.get_object().get(object)) return wrong;
+    if (const auto wrong = read_glance(object, glance)) return wrong;
+    if (const auto wrong = object.reset().error()) return wrong;
+    return read_raw(object, event.object);
+  });
+  if (bad) return bad;
   const auto type = parse_type(type_text);
   if (!type) return simdjson::INCORRECT_TYPE;
   event.type = *type;
-  ondemand::object object;
-  if (const auto bad = envelope.find_field_unordered("object").get_object().get(object)) return bad;
   if (event.type == EventType::error) {
-    event.error_code = read_status(object).code;
-  } else if (const auto bad = read_resource_version(object, event.resource_version)) {
-    return bad;
+    event.error_code = glance.status.code;
+    return event.object.empty() ? simdjson::NO_SUCH_FIELD : simdjson::SUCCESS;
   }
-  if (const auto bad = object.reset().error()) return bad;
-  if (const auto bad = object.raw_json().get(event.object)) return bad;
-  event.object = trimmed(event.object);
+  event.resource_version = std::move(glance.metadata.resource_version);
+  return event.resource_version.empty() ? simdjson::NO_SUCH_FIELD : simdjson::SUCCESS;
+}
+
+simdjson::error_code read_items(ondemand::value& value, std::vector<std::string_view>& out) {
+  ondemand::json_type type{};
+  if (const auto bad = value.type().get(type)) return bad;
+  if (type == ondemand::json_type::null) return simdjson::SUCCESS;  // Go's empty slice that was never made
+  ondemand::array items;
+  if (const auto bad = value.get_array().get(items)) return bad;
+  for (auto element : items) {
+    ondemand::object object;
+    if (const auto bad = element.get_object().get(object)) return bad;
+    std::string_view raw;
+    if (const auto bad = read_raw(object, raw)) return bad;
+    out.push_back(raw);
+  }
   return simdjson::SUCCESS;
 }
 
 simdjson::error_code read_list(ondemand::document& document, ListPage& page) {
   ondemand::object list;
   if (const auto bad = document.get_object().get(list)) return bad;
-  ondemand::object metadata;
-  if (const auto bad = list.find_field_unordered("metadata").get_object().get(metadata)) return bad;
-  page.resource_version = text_field(metadata, "resourceVersion");
-  page.continue_token = text_field(metadata, "continue");
-  if (page.resource_version.empty()) return simdjson::NO_SUCH_FIELD;
-
-  ondemand::value items;
-  if (const auto bad = list.find_field_unordered("items").get(items)) return bad;
-  bool none = false;  // Go writes an empty slice that was never made as null
-  if (const auto bad = items.is_null().get(none)) return bad;
-  if (none) return simdjson::SUCCESS;
-  ondemand::array array;
-  if (const auto bad = items.get_array().get(array)) return bad;
-  for (auto element : array) {
-    ondemand::object object;
-    if (const auto bad = element.get_object().get(object)) return bad;
-    std::string_view raw;
-    if (const auto bad = object.raw_json().get(raw)) return bad;
-    page.items.push_back(trimmed(raw));
-  }
-  return simdjson::SUCCESS;
+  Metadata metadata;
+  bool has_items = false;
+  const auto bad = each_field(list, [&](std::string_view key, ondemand::value value) {
+    if (key == "metadata") return read_metadata(value, metadata);
+    if (key != "items") return simdjson::SUCCESS;
+    has_items = true;
+    return read_items(value, page.items);
+  });
+  if (bad) return bad;
+  page.resource_version = std::move(metadata.resource_version);
+  page.continue_token = std::move(metadata.continue_token);
+  return has_items && !page.resource_version.empty() ? simdjson::SUCCESS : simdjson::NO_SUCH_FIELD;
 }
 
 constexpr std::size_t kKeptCapacity = 256 * 1024;
@@ -147,24 +207,30 @@ Result<ListPage> decode_list_page(std::string& body) {
   return page;
 }
 
-Result<std::string> decode_resource_version(std::string& object) {
+namespace {
+
+simdjson::error_code glance_at(std::string& text, Glance& out) {
   ondemand::parser parser;
   ondemand::document document;
-  if (const auto bad = open(parser, object).get(document)) return malformed("reply", why(bad));
+  if (const auto bad = open(parser, text).get(document)) return bad;
   ondemand::object root;
-  if (const auto bad = document.get_object().get(root)) return malformed("reply", why(bad));
-  std::string version;
-  if (const auto bad = read_resource_version(root, version)) return malformed("reply", why(bad));
-  return version;
+  if (const auto bad = document.get_object().get(root)) return bad;
+  return read_glance(root, out);
+}
+
+}  // namespace
+
+Result<std::string> decode_resource_version(std::string& object) {
+  Glance glance;
+  if (const auto bad = glance_at(object, glance)) return malformed("reply", why(bad));
+  if (glance.metadata.resource_version.empty()) return malformed("reply", "it has no resourceVersion");
+  return std::move(glance.metadata.resource_version);
 }
 
 StatusBody decode_status(std::string& body) {
-  ondemand::parser parser;
-  ondemand::document document;
-  ondemand::object root;
-  if (open(parser, body).get(document) != simdjson::SUCCESS) return {};
-  if (document.get_object().get(root) != simdjson::SUCCESS) return {};
-  return read_status(root);
+  Glance glance;
+  if (glance_at(body, glance) != simdjson::SUCCESS) return {};
+  return std::move(glance.status);
 }
 
 }  // namespace rls::kube

@@ -29,6 +29,11 @@ class AdoptedDatabase final : public ProjectDatabase {
         [&](OpenDatabase& database) { return postgres::history(database, projects); });
   }
   Result<std::vector<api::ViolationsStatus>> violations(std::span<const std::string> projects) override {
+    // Known since `open`, and no reason to look again.
+    if (known_ && !known_->catalogue.violations_unknown_because.empty()) {
+      return terminal("MissingTable",
+                      "violations cannot be read: " + known_->catalogue.violations_unknown_because);
+    }
     return with<std::vector<api::ViolationsStatus>>(
         [&](OpenDatabase& database) { return postgres::violations(database, projects); });
   }
@@ -169,12 +174,15 @@ void AdoptedDatabase::learn_from(const Error& error) {
 
 Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> moves, const DecideAgain& again) {
   bool careful = false;
-  // First all at once; each way in which that can fail is tried once: without audit rows, row by row.
+  std::optional<Error> held;
+  // First all at once; each way in which that can fail is tried once: without audit rows, without the rows
+  // that somebody holds, row by row.
   for (;;) {
     if (auto error = not_open()) return *error;
     OpenDatabase database = opened();
     const bool write_audit = known_->catalogue.no_audit_rows_because.empty() && known_->audit_refused.empty();
-    Attempt attempt = attempt_move(database, moves, again, {.careful = careful, .write_audit = write_audit});
+    Attempt attempt =
+        attempt_move(database, moves, again, {.careful = careful, .write_audit = write_audit, .held = held});
     if (auto* results = std::get_if<std::vector<MoveResult>>(&attempt)) return std::move(*results);
     if (auto* doubt = std::get_if<InDoubt>(&attempt)) return settle(std::move(*doubt));
     if (auto* error = std::get_if<Error>(&attempt)) {
@@ -186,6 +194,10 @@ Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> move
       log::warn(
           kLogger, "the audit table refuses rows about moves; the ledger has them",
           {{"database", settings_.where}, {"table", known_->catalogue.audit_table}, {"why", refused->why}});
+      continue;
+    }
+    if (auto* rows_held = std::get_if<RowsHeld>(&attempt)) {
+      held = std::move(rows_held->error);
       continue;
     }
     const SqlFailure& failure = std::get<RowRefused>(attempt).failure;

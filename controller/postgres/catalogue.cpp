@@ -73,23 +73,23 @@ Table read_table(const Rows& rows, std::string_view name, std::string_view schem
   Table table;
   table.quoted = std::string(schema) + "." + std::string(name);
   for (std::size_t row = 0; row < rows.size(); ++row) {
-    if (rows.text(row, 2) != name) continue;
+    if (rows.text(row, 3) != name) continue;
     table.found = true;
-    table.quoted = rows.text(row, 3);
-    table.hides_rows = rows.boolean(row, 15);
-    if (rows.is_null(row, 4)) continue;
+    table.quoted = rows.text(row, 4);
+    table.hides_rows = rows.boolean(row, 16);
+    if (rows.is_null(row, 5)) continue;
     Column& column = table.columns.emplace_back();
-    column.name = rows.text(row, 4);
-    column.quoted = rows.text(row, 5);
-    column.type = rows.text(row, 6);
-    column.full_type = rows.text(row, 7);
-    column.must_be_given = rows.boolean(row, 8);
-    column.may_select = rows.boolean(row, 9);
-    column.may_update = rows.boolean(row, 10);
-    column.may_insert = rows.boolean(row, 11);
-    column.phase_labels = static_cast<int>(rows.integer(row, 12));
-    column.is_enum = rows.boolean(row, 13);
-    column.is_unique = rows.boolean(row, 14);
+    column.name = rows.text(row, 5);
+    column.quoted = rows.text(row, 6);
+    column.type = rows.text(row, 7);
+    column.full_type = rows.text(row, 8);
+    column.must_be_given = rows.boolean(row, 9);
+    column.may_select = rows.boolean(row, 10);
+    column.may_update = rows.boolean(row, 11);
+    column.may_insert = rows.boolean(row, 12);
+    column.phase_labels = static_cast<int>(rows.integer(row, 13));
+    column.is_enum = rows.boolean(row, 14);
+    column.is_unique = rows.boolean(row, 15);
   }
   return table;
 }
@@ -116,9 +116,10 @@ constexpr std::string_view kTransitionId =
     "coalesce(m.from_phase, ''), m.to_phase, m.ordinal), 'UTF8')) FROM 1 FOR 16), 'hex')";
 
 Error missing_privilege(const Table& table, std::string_view rights, std::string_view role) {
-  return terminal("MissingPrivilege", "role " + std::string(role) + " may not " + std::string(rights) + " " +
-                                          table.quoted + "; run as a DBA: GRANT " + std::string(rights) +
-                                          " ON " + table.quoted + " TO " + std::string(role) + ";");
+  return terminal("MissingPrivilege", "role " + std::string(role) + " has no " + std::string(rights) +
+                                          " on " + table.quoted + "; run as a DBA: GRANT " +
+                                          std::string(rights) + " ON " + table.quoted + " TO " +
+                                          std::string(role) + ";");
 }
 
 /// The status table must be right: without it nothing can be moved, up or down.
@@ -266,17 +267,17 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   const Reply reply = connection.run("catalogue", sql::catalogue, parameters);
   if (!reply.ok()) return to_error(*reply.failure, "read the catalogue");
   const Rows& rows = reply.rows;
-  const std::string shown_schema = quoted(schema, 63);
   if (rows.size() == 0 || !rows.boolean(0, 0)) {
     return terminal("MissingTable",
-                    "there is no schema " + shown_schema + "; " + std::string(kStatusTable) +
+                    "there is no schema " + quoted(schema, 63) + "; " + std::string(kStatusTable) +
                         " was looked for there: set spec.runtime.schema to the schema that holds it");
   }
-  const Table status = read_table(rows, kStatusTable, shown_schema);
-  const Table audit = read_table(rows, kAuditTable, shown_schema);
+  const std::string schema_name(rows.text(0, 2));
+  const Table status = read_table(rows, kStatusTable, schema_name);
+  const Table audit = read_table(rows, kAuditTable, schema_name);
   if (!rows.boolean(0, 1)) {
-    return terminal("MissingPrivilege", "role " + std::string(role) + " may not use schema " + shown_schema +
-                                            "; run as a DBA: GRANT USAGE ON SCHEMA " + shown_schema + " TO " +
+    return terminal("MissingPrivilege", "role " + std::string(role) + " may not use schema " + schema_name +
+                                            "; run as a DBA: GRANT USAGE ON SCHEMA " + schema_name + " TO " +
                                             std::string(role) + ";");
   }
   auto values = status_values(status, role);
@@ -285,6 +286,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   Catalogue found;
   found.status_table = status.quoted;
   found.audit_table = audit.quoted;
+  found.audit_name = kAuditTable;
   found.violations_unknown_because = why_not_counted(audit, role);
   const AuditRow row = audit_row(audit, role);
   found.no_audit_rows_because = row.why_not;
@@ -297,6 +299,8 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
                                   "WHERE false");
   found.observe = render(sql::observe, *values);
   found.lock_projects = render(sql::lock_projects, *values);
+  values->emplace("skip_locked", "SKIP LOCKED");
+  found.lock_free_projects = render(sql::lock_projects, *values);
   found.ledger_seen = render(sql::ledger_seen, *values);
   found.apply = render(sql::apply, *values);
   found.audit = render(sql::audit, *values);

@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <pqxx/pqxx>
+#include <type_traits>
 #include <vector>
 
 namespace rls::postgres {
@@ -97,6 +98,30 @@ class Policy final : public pqxx::connectionpolicy {
   handle raw_ = nullptr;
 };
 
+/// The state of an error. For some of its classes pqxx drops it: the class says it then.
+std::string state_of(const pqxx::sql_error& error) {
+  if (!error.sqlstate().empty()) return error.sqlstate();
+  const auto is = [&]<class Class>(std::type_identity<Class>) {
+    return dynamic_cast<const Class*>(&error) != nullptr;
+  };
+  if (is(std::type_identity<pqxx::insufficient_privilege>{})) return "42501";
+  if (is(std::type_identity<pqxx::undefined_table>{})) return "42P01";
+  if (is(std::type_identity<pqxx::undefined_column>{})) return "42703";
+  if (is(std::type_identity<pqxx::undefined_function>{})) return "42883";
+  if (is(std::type_identity<pqxx::syntax_error>{})) return "42601";
+  if (is(std::type_identity<pqxx::not_null_violation>{})) return "23502";
+  if (is(std::type_identity<pqxx::foreign_key_violation>{})) return "23503";
+  if (is(std::type_identity<pqxx::unique_violation>{})) return "23505";
+  if (is(std::type_identity<pqxx::check_violation>{})) return "23514";
+  if (is(std::type_identity<pqxx::integrity_constraint_violation>{})) return "23000";
+  if (is(std::type_identity<pqxx::data_exception>{})) return "22000";
+  if (is(std::type_identity<pqxx::disk_full>{})) return "53100";
+  if (is(std::type_identity<pqxx::insufficient_resources>{})) return "53000";
+  if (is(std::type_identity<pqxx::plpgsql_error>{})) return "P0001";
+  if (is(std::type_identity<pqxx::feature_not_supported>{})) return "0A000";
+  return "";
+}
+
 /// Runs a pqxx call. Everything it may throw becomes a SqlFailure; `lost` is judged by the caller.
 template <class Call>
 Reply caught(const Call& call) {
@@ -119,7 +144,7 @@ Reply caught(const Call& call) {
   } catch (const pqxx::in_doubt_error& e) {
     reply.failure = SqlFailure{"40003", e.what(), true};
   } catch (const pqxx::sql_error& e) {
-    reply.failure = SqlFailure{e.sqlstate(), e.what(), false};
+    reply.failure = SqlFailure{state_of(e), e.what(), false};
   } catch (const std::exception& e) {
     // Out of memory, a protocol error inside libpq: nothing is known of the connection's state any more.
     reply.failure = lost(e.what());
@@ -127,10 +152,17 @@ Reply caught(const Call& call) {
   return reply;
 }
 
-/// "ERROR:  message": the severity is said by where the message stands.
-void strip_severity(std::string& message) {
+/// "ERROR:  message at character 9": the severity is said by where the message stands, the place means
+/// nothing to who does not see the statement.
+void strip(std::string& message) {
+  while (!message.empty() && message.back() == '\n') message.pop_back();
   const std::size_t colon = message.find(":  ");
   if (colon != std::string::npos && colon <= 12) message.erase(0, colon + 3);
+  const std::size_t place = message.rfind(" at character ");
+  if (place != std::string::npos &&
+      message.find_first_not_of("0123456789", place + 14) == std::string::npos) {
+    message.erase(place);
+  }
 }
 
 }  // namespace
@@ -255,7 +287,7 @@ Reply Connection::guarded(std::string_view name, milliseconds limit, const Call&
     return {.rows = {}, .failure = lost("the connection broke")};
   }
   if (reply.failure) {
-    strip_severity(reply.failure->message);
+    strip(reply.failure->message);
     if (!wire_->alive()) reply.failure->lost = true;
     if (reply.failure->lost) close();
   }

@@ -39,9 +39,9 @@ void Watchdog::arm(std::chrono::milliseconds limit) {
   {
     const std::scoped_lock lock(mutex_);
     deadline_ = std::chrono::steady_clock::now() + limit;
-    // A thread that waits for an older deadline wakes by itself, early enough: waking it now would cost every
-    // statement a switch of threads.
-    wake = idle_;
+    // A thread that wakes by itself early enough is left to it: waking it for every statement would cost each
+    // a switch of threads.
+    wake = wakes_ > *deadline_;
   }
   if (wake) changed_.notify_one();
 }
@@ -55,18 +55,17 @@ void Watchdog::watch(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     if (!deadline_) {
-      idle_ = true;
+      wakes_ = std::chrono::steady_clock::time_point::max();
       changed_.wait(lock, stop, [&] { return deadline_.has_value(); });
-      idle_ = false;
       continue;
     }
-    const auto until = *deadline_;
-    if (std::chrono::steady_clock::now() >= until) {
+    wakes_ = *deadline_;
+    if (std::chrono::steady_clock::now() >= wakes_) {
       deadline_.reset();
       line_.cut();
       continue;
     }
-    changed_.wait_until(lock, stop, until, [] { return false; });
+    changed_.wait_until(lock, stop, wakes_, [&] { return deadline_ && *deadline_ < wakes_; });
   }
 }
 

@@ -45,8 +45,9 @@ class Watchdog {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::optional<std::chrono::steady_clock::time_point> deadline_;  // guarded by mutex_
-  bool idle_ = false;                                              // guarded by mutex_: waits without a time
-  std::jthread thread_;                                            // last: it uses all of the above
+  // When the thread wakes by itself. Guarded by mutex_.
+  std::chrono::steady_clock::time_point wakes_ = std::chrono::steady_clock::time_point::max();
+  std::jthread thread_;  // last: it uses all of the above
 };
 
 }  // namespace rls::postgres

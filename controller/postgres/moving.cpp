@@ -18,7 +18,12 @@ constexpr std::string_view kDoing = "move projects";
 class Mover {
  public:
   Mover(OpenDatabase& database, std::span<const Move> moves, const DecideAgain& again, MoveMode mode)
-      : database_(database), moves_(moves), again_(again), mode_(mode), results_(moves.size()) {}
+      : database_(database),
+        moves_(moves),
+        again_(again),
+        mode_(std::move(mode)),
+        transaction_(database.connection, database.timeouts),
+        results_(moves.size()) {}
 
   Attempt run();
 
@@ -30,39 +35,40 @@ class Mover {
   /// Ends the attempt where it holds something.
   using Ended = std::optional<Attempt>;
 
-  Ended choose(Transaction& transaction);
+  Ended choose();
   Ended apply_all();
   std::optional<SqlFailure> apply(std::span<const Chosen> rows);
   Ended apply_carefully(std::span<const Chosen> rows);
   void refuse(const Chosen& row, const SqlFailure& failure);
   Ended write_audit();
-  Attempt finish(Transaction& transaction);
+  Attempt finish();
+  Attempt explained(const SqlFailure& failure, std::span<const std::string> projects);
   Reply script(std::string_view text) { return database_.connection.script(text, text); }
 
   OpenDatabase& database_;
   const std::span<const Move> moves_;
   const DecideAgain& again_;
   const MoveMode mode_;
+  Transaction transaction_;
   std::vector<MoveResult> results_;
   std::vector<Chosen> chosen_;
   Backend backend_;
 };
 
 Attempt Mover::run() {
-  Transaction transaction(database_.connection, database_.timeouts);
-  if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
+  if (const auto failure = transaction_.begin()) return to_error(*failure, kDoing);
   auto passed = pass_fence(database_);
   if (!passed) return passed.error();
   backend_ = std::move(*passed);
-  if (auto ended = choose(transaction)) return std::move(*ended);
+  if (auto ended = choose()) return std::move(*ended);
   if (chosen_.empty()) return std::move(results_);
   if (auto ended = apply_all()) return std::move(*ended);
   if (auto ended = write_audit()) return std::move(*ended);
-  return finish(transaction);
+  return finish();
 }
 
 /// Locks, looks again, and asks again: only who gets the same answer goes on.
-Mover::Ended Mover::choose(Transaction& transaction) {
+Mover::Ended Mover::choose() {
   std::vector<std::size_t> asked;
   std::vector<std::string> projects;
   std::vector<ProjectQuery> queries;
@@ -82,10 +88,19 @@ Mover::Ended Mover::choose(Transaction& transaction) {
     queries.push_back({.project = move.project, .wanted = move.to});
   }
   if (asked.empty()) return std::nullopt;
-  if (auto locked = lock_projects(database_, transaction, projects); !locked) return Attempt(locked.error());
+  std::set<std::string, std::less<>> free;
+  if (mode_.held) {
+    auto locked = lock_free_projects(database_, projects);
+    if (!locked) return Attempt(locked.error());
+    free = std::move(*locked);
+  } else if (const auto failure = lock_projects(database_, projects)) {
+    Attempt ended = explained(*failure, projects);
+    const bool held = failure->is("55P03") && asked.size() > 1;
+    return held ? Attempt(RowsHeld{std::get<Error>(ended)}) : ended;
+  }
   auto looked = look(database_, queries);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
-  const auto& sightings = std::get<0>(looked);
+  const auto& sightings = std::get<0>(looked).projects;
   for (std::size_t k = 0; k < asked.size(); ++k) {
     const Move& move = moves_[asked[k]];
     const Sighting& sighting = sightings[k];
@@ -93,6 +108,10 @@ Mover::Ended Mover::choose(Transaction& transaction) {
     const bool settled =
         sighting.ledger == Sighting::Ledger::agrees || sighting.ledger == Sighting::Ledger::aimed_higher;
     if (!sighting.observation.project_known || !settled || sighting.observation.phase != move.from) continue;
+    if (mode_.held && !free.contains(move.project)) {
+      results_[asked[k]] = {MoveOutcome::failed, std::nullopt, mode_.held};
+      continue;
+    }
     if (again_(asked[k], sighting.observation) != move.to) continue;
     chosen_.push_back({asked[k], sighting.ordinal + 1});
   }
@@ -108,10 +127,15 @@ Mover::Ended Mover::apply_all() {
     }
     if (const auto failure = apply(rows)) {
       if (is_rows_own(*failure)) return Attempt(RowRefused{*failure});
-      return Attempt(to_error(*failure, kDoing));
+      return explained(*failure, {});
     }
   }
   return std::nullopt;
+}
+
+Attempt Mover::explained(const SqlFailure& failure, std::span<const std::string> projects) {
+  transaction_.roll_back();
+  return explain(database_, failure, kDoing, projects);
 }
 
 /// One statement for all of the rows.
@@ -211,8 +235,8 @@ Mover::Ended Mover::write_audit() {
   return std::nullopt;
 }
 
-Attempt Mover::finish(Transaction& transaction) {
-  const auto failed = transaction.commit();
+Attempt Mover::finish() {
+  const auto failed = transaction_.commit();
   if (!failed) return std::move(results_);
   if (failed->in_doubt) {
     InDoubt doubt{.backend = backend_, .projects = {}, .ledger_ids = {}, .if_committed = {}, .if_not = {}};
@@ -233,7 +257,7 @@ Attempt Mover::finish(Transaction& transaction) {
 
 Attempt attempt_move(OpenDatabase& database, std::span<const Move> moves, const DecideAgain& again,
                      MoveMode mode) {
-  return Mover(database, moves, again, mode).run();
+  return Mover(database, moves, again, std::move(mode)).run();
 }
 
 Result<bool> was_committed(OpenDatabase& database, const InDoubt& doubt) {
@@ -248,7 +272,7 @@ Result<bool> was_committed(OpenDatabase& database, const InDoubt& doubt) {
   Transaction transaction(database.connection, database.timeouts);
   if (const auto failure = transaction.begin()) return to_error(*failure, kFinding);
   // Whoever gets these locks comes after the old transaction, however it ended.
-  if (auto locked = lock_projects(database, transaction, doubt.projects); !locked) return locked.error();
+  if (const auto failure = lock_projects(database, doubt.projects)) return to_error(*failure, kFinding);
   const std::array<std::string, 1> ids = {array_text(doubt.ledger_ids)};
   const Reply reply = database.connection.run("read_ledger", sql::read_ledger, ids);
   if (!reply.ok()) return to_error(*reply.failure, kFinding);

@@ -30,12 +30,18 @@ struct RowRefused {
   SqlFailure failure;
 };
 
+/// Somebody holds rows of the batch for longer than lock_timeout: try again with the others.
+struct RowsHeld {
+  Error error;
+};
+
 /// How one attempt ended.
-using Attempt = std::variant<std::vector<MoveResult>, Error, InDoubt, AuditRefused, RowRefused>;
+using Attempt = std::variant<std::vector<MoveResult>, Error, InDoubt, AuditRefused, RowRefused, RowsHeld>;
 
 struct MoveMode {
-  bool careful = false;      ///< each statement behind a savepoint, halved where a row refuses
-  bool write_audit = false;  ///< rows in the adopted audit table
+  bool careful = false;       ///< each statement behind a savepoint, halved where a row refuses
+  bool write_audit = false;   ///< rows in the adopted audit table
+  std::optional<Error> held;  ///< leave out rows that somebody holds; this is their result then
 };
 
 /// One attempt at ProjectDatabase::move. Does not retry, does not reconnect.

@@ -6,6 +6,7 @@
 
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
+#include "controller/postgres/evidence.hpp"
 #include "controller/postgres/sql.hpp"
 
 namespace rls::postgres {
@@ -122,15 +123,17 @@ Result<void> ledger(OpenDatabase& database, std::span<const ProjectQuery> querie
   if (const auto passed = pass_fence(database); !passed) return passed.error();
   std::vector<std::string> projects;
   for (const ProjectQuery& query : queries) projects.push_back(query.project);
-  if (auto locked = lock_projects(database, transaction, projects); !locked) return locked.error();
+  // Whose row somebody holds is about to change: it is ledgered another time, and holds nobody else up.
+  const auto locked = lock_free_projects(database, projects);
+  if (!locked) return locked.error();
   auto looked = look(database, queries);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return to_error(*failure, kDoing);
-  const auto& sightings = std::get<0>(looked);
+  const auto& sightings = std::get<0>(looked).projects;
 
   SeenRows seen;
   RaisedRows raised;
   for (std::size_t i = 0; i < queries.size(); ++i) {
-    if (!sightings[i].observation.project_known) continue;
+    if (!sightings[i].observation.project_known || !locked.value().contains(queries[i].project)) continue;
     switch (sightings[i].ledger) {
       case Sighting::Ledger::agrees: break;
       case Sighting::Ledger::never_seen:
@@ -167,7 +170,7 @@ std::string find_holder(OpenDatabase& database, std::span<const std::string> pro
   const std::array<std::string, 1> table = {database.catalogue.status_table};
   const Reply by_table = database.connection.run("table_blocker", sql::table_blocker, table);
   if (by_table.ok() && by_table.rows.size() != 0) return describe_holder(by_table.rows);
-  if (!by_table.ok()) return {};
+  if (!by_table.ok() || projects.empty()) return {};
   const std::array<std::string, 1> rows = {array_text(projects)};
   const Reply by_row = database.connection.run("row_blocker", database.catalogue.row_blocker, rows);
   if (by_row.ok() && by_row.rows.size() != 0) return describe_holder(by_row.rows);
@@ -185,9 +188,10 @@ std::string why_no_name(std::string_view project, bool utf8) {
   return {};
 }
 
-std::variant<std::vector<Sighting>, SqlFailure> look(OpenDatabase& database,
-                                                     std::span<const ProjectQuery> queries) {
-  std::vector<Sighting> sightings(queries.size());
+std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries) {
+  Look result;
+  std::vector<Sighting>& sightings = result.projects;
+  sightings.resize(queries.size());
   std::vector<std::size_t> asked;
   ArrayText names;
   for (std::size_t i = 0; i < queries.size(); ++i) {
@@ -202,11 +206,18 @@ std::variant<std::vector<Sighting>, SqlFailure> look(OpenDatabase& database,
   const std::array<std::string, 1> parameters = {names.take()};
   const Reply reply = database.connection.run("observe", database.catalogue.observe, parameters);
   if (!reply.ok()) return *reply.failure;
+  auto watched = watch_policies(database);
+  if (const auto* failure = std::get_if<SqlFailure>(&watched)) return *failure;
+  result.policies = std::move(std::get<0>(watched));
   for (std::size_t row = 0; row < reply.rows.size() && row < asked.size(); ++row) {
     const std::size_t i = asked[row];
     sightings[i] = read(reply.rows, row, queries[i], database.catalogue);
+    decide::Observation& seen = sightings[i].observation;
+    seen.evidence = result.policies.evidence;
+    // A change that is not remembered yet happened now at the latest.
+    seen.policies_changed_at = result.policies.differs ? seen.now : result.policies.changed_at;
   }
-  return sightings;
+  return result;
 }
 
 Result<Backend> pass_fence(OpenDatabase& database) {
@@ -221,26 +232,41 @@ Result<Backend> pass_fence(OpenDatabase& database) {
   return Backend{std::string(reply.rows.text(0, 0)), std::string(reply.rows.text(0, 1))};
 }
 
-Result<void> lock_projects(OpenDatabase& database, Transaction& transaction,
-                           std::span<const std::string> projects) {
+std::optional<SqlFailure> lock_projects(OpenDatabase& database, std::span<const std::string> projects) {
   const std::array<std::string, 1> parameters = {array_text(projects)};
-  const Reply reply = database.connection.run("lock_projects", database.catalogue.lock_projects, parameters);
-  if (reply.ok()) return {};
-  Error error = to_error(*reply.failure, "lock rows of " + database.catalogue.status_table);
-  if (reply.failure->is("55P03")) {
-    transaction.roll_back();
-    const std::string holder = find_holder(database, projects);
-    if (!holder.empty()) error.message += "; held by " + log::redacted(holder);
-  }
+  return database.connection.run("lock_projects", database.catalogue.lock_projects, parameters).failure;
+}
+
+Error explain(OpenDatabase& database, const SqlFailure& failure, std::string_view doing,
+              std::span<const std::string> projects) {
+  Error error = to_error(failure, doing);
+  if (!failure.is("55P03")) return error;
+  const std::string holder = find_holder(database, projects);
+  if (!holder.empty()) error.message += "; held by " + log::redacted(holder);
   return error;
+}
+
+Result<std::set<std::string, std::less<>>> lock_free_projects(OpenDatabase& database,
+                                                              std::span<const std::string> projects) {
+  const std::array<std::string, 1> parameters = {array_text(projects)};
+  const Reply reply =
+      database.connection.run("lock_free_projects", database.catalogue.lock_free_projects, parameters);
+  if (!reply.ok()) return to_error(*reply.failure, "lock rows of " + database.catalogue.status_table);
+  std::set<std::string, std::less<>> locked;
+  for (std::size_t row = 0; row < reply.rows.size(); ++row) locked.emplace(reply.rows.text(row, 0));
+  return locked;
 }
 
 Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
                                                  std::span<const ProjectQuery> queries) {
   const std::string doing = "read " + database.catalogue.status_table;
   auto looked = look(database, queries);
-  if (const auto* failure = std::get_if<SqlFailure>(&looked)) return to_error(*failure, doing);
-  std::vector<Sighting>& sightings = std::get<0>(looked);
+  if (const auto* failure = std::get_if<SqlFailure>(&looked)) return explain(database, *failure, doing, {});
+  Look& seen = std::get<0>(looked);
+  std::vector<Sighting>& sightings = seen.projects;
+  if (!seen.policies.noted) {
+    if (auto failure = note_policies(database, seen.policies)) return to_error(*failure, "note the policies");
+  }
 
   std::vector<std::size_t> different;
   for (std::size_t i = 0; i < sightings.size(); ++i) {
@@ -262,7 +288,8 @@ Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
     for (const std::size_t i : different) these.push_back(queries[i]);
     auto again = look(database, these);
     if (const auto* failure = std::get_if<SqlFailure>(&again)) return to_error(*failure, doing);
-    for (std::size_t i = 0; i < different.size(); ++i) sightings[different[i]] = std::get<0>(again)[i];
+    for (std::size_t i = 0; i < different.size(); ++i)
+      sightings[different[i]] = std::get<0>(again).projects[i];
   }
 
   std::vector<decide::Observation> observations;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,12 +32,25 @@ struct Sighting {
   std::optional<Phase> wanted_in_ledger;  ///< where it is drift
 };
 
+/// What the policies are, and whether what enforcing would deny is recorded.
+struct PolicyWatch {
+  decide::Evidence evidence;
+  std::optional<Time> changed_at;  ///< since we watch them
+  std::string hash;
+  bool noted = false;    ///< the hash is the one remembered; else it is to be noted
+  bool differs = false;  ///< another one is remembered: they have changed
+};
+
+struct Look {
+  std::vector<Sighting> projects;  ///< one a query, in order
+  PolicyWatch policies;
+};
+
 /// Why no database can hold a project of that name; empty where one can.
 std::string why_no_name(std::string_view project, bool utf8);
 
-/// One statement; one Sighting per query, in order. Writes nothing.
-std::variant<std::vector<Sighting>, SqlFailure> look(OpenDatabase& database,
-                                                     std::span<const ProjectQuery> queries);
+/// Two statements. Writes nothing.
+std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries);
 
 /// Checks in the open transaction that we still are the leader, and locks out who would be the next until its
 /// end. The backend's identity, to end it where the COMMIT comes to be in doubt.
@@ -44,9 +58,16 @@ struct Backend {
   std::string pid, started;
 };
 Result<Backend> pass_fence(OpenDatabase& database);
-/// Locks the status rows of the projects, in order. LockTimeout names who holds them.
-Result<void> lock_projects(OpenDatabase& database, Transaction& transaction,
-                           std::span<const std::string> projects);
+/// Locks the status rows of the projects, in order.
+std::optional<SqlFailure> lock_projects(OpenDatabase& database, std::span<const std::string> projects);
+/// Locks those of them that nobody else holds, without waiting: their names.
+Result<std::set<std::string, std::less<>>> lock_free_projects(OpenDatabase& database,
+                                                              std::span<const std::string> projects);
+
+/// to_error; where we waited for a lock in vain, with who holds it. Outside of a transaction: it asks the
+/// server.
+Error explain(OpenDatabase& database, const SqlFailure& failure, std::string_view doing,
+              std::span<const std::string> projects);
 
 /// ProjectDatabase::observe.
 Result<std::vector<decide::Observation>> observe(OpenDatabase& database,

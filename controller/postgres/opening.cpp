@@ -8,7 +8,7 @@
 namespace rls::postgres {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 constexpr std::int64_t kOldestServer = 130000;
 
 Error not_primary(bool in_recovery) {
@@ -81,8 +81,9 @@ Result<void> install_schema(Connection& connection, const Timeouts& timeouts, co
   if (version == kSchemaVersion) return {};
   // Not IF NOT EXISTS: that asks for CREATE on the database even where nothing is to be done.
   std::string script = reply.rows.boolean(0, 1) ? "" : "CREATE SCHEMA rls_operator;\n";
-  // One script a version, each run once: version 2 goes here behind `if (version < 2)`.
-  script += sql::schema_1;
+  // One script a version, each run once.
+  if (version < 1) script += sql::schema_1;
+  if (version < 2) script += sql::schema_2;
   if (reply = connection.script("install_schema", script); !reply.ok())
     return to_error(*reply.failure, kDoing);
   if (const auto failed = transaction.commit()) return to_error(failed->failure, kDoing);

@@ -51,7 +51,8 @@ struct Move {
 enum class MoveOutcome {
   moved,
   obsolete,  ///< decided again under the locks: another answer; nothing was changed
-  failed,    ///< this project's own rows refuse; others of the batch are not hurt
+  failed,  ///< this project's own row refuses (MoveRefused) or is held by somebody (LockTimeout, transient);
+           ///< others of the batch are not hurt
 };
 
 struct MoveResult {

@@ -63,9 +63,6 @@ Result<std::vector<api::ViolationsStatus>> violations(OpenDatabase& database,
                                                       std::span<const std::string> projects) {
   const Catalogue& catalogue = database.catalogue;
   const std::string doing = "read " + catalogue.audit_table;
-  if (!catalogue.violations_unknown_because.empty()) {
-    return terminal("MissingTable", "violations cannot be read: " + catalogue.violations_unknown_because);
-  }
   const Asked asked(projects, database.utf8);
   const Reply tables =
       database.connection.run("violations_by_table", catalogue.violations_by_table, asked.parameters);

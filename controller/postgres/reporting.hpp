@@ -7,6 +7,7 @@ namespace rls::postgres {
 
 Result<std::vector<std::vector<api::HistoryEntry>>> history(OpenDatabase& database,
                                                             std::span<const std::string> projects);
+/// Precondition: catalogue.violations_unknown_because is empty.
 Result<std::vector<api::ViolationsStatus>> violations(OpenDatabase& database,
                                                       std::span<const std::string> projects);
 Result<std::map<std::string, std::int64_t>> count_by_phase(OpenDatabase& database);

@@ -9,6 +9,7 @@ namespace rls::postgres::sql {
 // Opening
 extern const std::string_view hello;
 extern const std::string_view schema_1;
+extern const std::string_view schema_2;
 extern const std::string_view state;
 extern const std::string_view take_claim;
 extern const std::string_view catalogue;
@@ -17,6 +18,8 @@ extern const std::string_view observe;
 extern const std::string_view denied;
 extern const std::string_view ledger_seen;
 extern const std::string_view raise_wanted;
+extern const std::string_view evidence;
+extern const std::string_view note_policies;
 // Moving
 extern const std::string_view fence;
 extern const std::string_view lock_projects;

@@ -15,6 +15,7 @@ api::ObjectName database_of(const api::RlsMigration& migration) {
 }
 
 void ProjectOwners::add(const api::RlsMigration& migration) {
+  if (!migration.spec_problem.empty()) return;  // it names no project
   const std::lock_guard lock(mutex_);
   owners_[owner_key(migration)].emplace(migration.meta.created, migration.meta.name);
 }

@@ -51,7 +51,7 @@ void Reconciler::process(const Queue::Batch& batch) {
     auto open = sessions_.open(*database, batch.priority);
     if (open) {
       outcome.facts = open->facts;
-      outcome.error = work_on(*open, items);
+      outcome.error = work_on(*open, items, database->spec.policy);
       if (whole && !outcome.error) {
         auto counted = open->database->count_by_phase();
         if (counted) {
@@ -121,19 +121,20 @@ std::vector<Reconciler::Item> Reconciler::items_of(const Queue::Batch& batch, bo
 }
 
 /// Observes, decides and moves until nothing is due. An Error: the database cannot be used any further.
-std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>& items) {
+std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>& items,
+                                         const api::DatabasePolicy& policy) {
   std::vector<Item*> pending;
   for (Item& item : items) {
     if (item.outcome.observed.conflict_with_older) {
       item.outcome.observed.database = decide::DatabaseState::ok;
-      item.outcome.plan = decide::decide(*item.migration, item.outcome.observed);
+      item.outcome.plan = decide::decide(*item.migration, policy, item.outcome.observed);
     } else {
       pending.push_back(&item);
     }
   }
 
   for (int round = 0; round <= kRounds && !pending.empty(); ++round) {
-    if (auto error = observe(open, pending)) return error;
+    if (auto error = observe(open, pending, policy)) return error;
     std::vector<Item*> due, moved;
     for (Item* item : pending) {
       if (item->outcome.plan.step != decide::StepKind::none) due.push_back(item);
@@ -157,7 +158,8 @@ std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>
   return std::nullopt;
 }
 
-std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*>& items) {
+std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*>& items,
+                                         const api::DatabasePolicy& policy) {
   std::vector<postgres::ProjectQuery> queries;
   queries.reserve(items.size());
   for (const Item* item : items) {
@@ -172,7 +174,7 @@ std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*
   for (std::size_t i = 0; i < items.size(); ++i) {
     items[i]->observed_at = began;
     items[i]->outcome.observed = std::move((*seen)[i]);
-    items[i]->outcome.plan = decide::decide(*items[i]->migration, items[i]->outcome.observed);
+    items[i]->outcome.plan = decide::decide(*items[i]->migration, policy, items[i]->outcome.observed);
   }
   return std::nullopt;
 }
@@ -192,7 +194,9 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
     if (fresh == nullptr || fresh->meta.uid != items[i]->migration->meta.uid) return std::nullopt;
     decide::Observation observed = seen;
     observed.conflict_with_older = caches_.owners.older_than(*fresh);
-    const decide::Plan plan = decide::decide(*fresh, observed);
+    const auto database = caches_.databases.get(database_of(*fresh));
+    if (database == nullptr) return std::nullopt;
+    const decide::Plan plan = decide::decide(*fresh, database->spec.policy, observed);
     if (plan.step == decide::StepKind::none) return std::nullopt;
     return plan.to;
   };
@@ -275,7 +279,7 @@ void Reconciler::fail_all(std::vector<Item>& items, const Error& error, Duration
     auto conflict = std::move(item.outcome.observed.conflict_with_older);
     item.outcome.observed = unusable_observation(error, not_ok_for);
     item.outcome.observed.conflict_with_older = std::move(conflict);
-    item.outcome.plan = decide::decide(*item.migration, item.outcome.observed);
+    item.outcome.plan = decide::decide(*item.migration, {}, item.outcome.observed);
   }
 }
 

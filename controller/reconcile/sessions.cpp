@@ -11,6 +11,12 @@ constexpr const char* kLogger = "sessions";
 // once.
 constexpr std::chrono::seconds kSecretAge{60};
 
+/// Whether a connection made for one spec serves the other, too.
+bool same_connection(const api::DatabaseSpec& a, const api::DatabaseSpec& b) {
+  return a.secret == b.secret && a.mode == b.mode && a.schema == b.schema &&
+         a.lock_timeout == b.lock_timeout && a.statement_timeout == b.statement_timeout;
+}
+
 std::size_t index(runtime::Priority lane) { return static_cast<std::size_t>(lane); }
 
 }  // namespace
@@ -29,7 +35,7 @@ Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime:
   std::unique_lock lock(lane.mutex);
 
   if (lane.database != nullptr &&
-      (lane.made_for != database.spec || lane.made_for_uid != database.meta.uid)) {
+      (!same_connection(lane.made_for, database.spec) || lane.made_for_uid != database.meta.uid)) {
     lane.database.reset();
   }
   const auto fail = [&](Error error) -> Result<Open> {

@@ -24,61 +24,68 @@ runtime::Priority priority_of(const api::RlsMigration* before, const api::RlsMig
 /// What people can change about it. Our own status writes change none of this.
 bool same_request(const api::RlsMigration& a, const api::RlsMigration& b) {
   return a.meta.uid == b.meta.uid && a.meta.generation == b.meta.generation && a.hold_at == b.hold_at &&
-         a.hold_at_unreadable == b.hold_at_unreadable && a.requested_at == b.requested_at;
+         a.spec_problem == b.spec_problem && a.hold_at_unreadable == b.hold_at_unreadable &&
+         a.requested_at == b.requested_at;
 }
 
-template <class Object>
-void log_undecodable(const Result<Object>& object) {
-  // The API server has validated it: this is a version of the CRD that we do not know.
-  log::error(kLogger, "object cannot be read and is ignored", {{"err", object.error().message}});
+/// The object, or, where its spec cannot be read, what is known of it and why: it must not stay as it was,
+/// and it must not look as if it were gone. nullopt: not even its name can be read.
+std::optional<api::RlsMigration> decode(std::string_view json) {
+  auto migration = api::decode_migration(json);
+  if (migration) return std::move(migration).value();
+  log::error(kLogger, "RlsMigration cannot be read", {{"err", migration.error().message}});
+  auto meta = api::decode_meta(json);
+  if (!meta) return std::nullopt;
+  api::RlsMigration unreadable;
+  unreadable.meta = std::move(meta).value();
+  unreadable.spec_problem = migration.error().message;
+  return unreadable;
+}
+
+std::optional<api::RlsDatabase> decode_database(std::string_view json) {
+  auto database = api::decode_database(json);
+  if (database) return std::move(database).value();
+  log::error(kLogger, "RlsDatabase cannot be read and counts as absent", {{"err", database.error().message}});
+  return std::nullopt;
 }
 
 }  // namespace
 
 void MigrationSink::relist_item(std::string_view object_json) {
-  auto migration = api::decode_migration(object_json);
-  if (migration) {
-    listed_.push_back(std::move(migration).value());
-  } else {
-    log_undecodable(migration);
-  }
+  if (auto migration = decode(object_json)) listed_.push_back(std::move(*migration));
 }
 
+// Owners are told before the cache is: whoever sees an object in the cache must already know who is older.
 void MigrationSink::relist_commit() {
+  for (const api::RlsMigration& migration : listed_) caches_.owners.add(migration);
   const auto changes = caches_.migrations.replace_all(std::move(listed_));
   listed_ = {};
   for (const auto& removed : changes.removed) gone(*removed);
-  for (const auto& added : changes.added) caches_.owners.add(*added);
-  for (const auto& added : changes.added) {
-    queue_.add(database_of(*added), {Kind::migration, added->meta.name}, priority_of(nullptr, *added));
-  }
-  for (const auto& [before, after] : changes.updated) {
-    if (before->meta.uid != after->meta.uid) {
-      gone(*before);
-      caches_.owners.add(*after);
-    }
-    if (same_request(*before, *after)) continue;
-    queue_.add(database_of(*after), {Kind::migration, after->meta.name}, priority_of(before.get(), *after));
-  }
+  for (const auto& added : changes.added) changed(nullptr, *added);
+  for (const auto& [before, after] : changes.updated) changed(before.get(), *after);
 }
 
 void MigrationSink::applied(std::string_view object_json) {
-  auto migration = api::decode_migration(object_json);
-  if (!migration) return log_undecodable(migration);
-  const api::ObjectName name = migration->meta.name;
-  const auto before = caches_.migrations.upsert(std::move(migration).value());
-  const auto after = caches_.migrations.get(name);
-  if (after == nullptr) return;
-  if (before != nullptr && before->meta.uid != after->meta.uid) gone(*before);
-  if (before == nullptr || before->meta.uid != after->meta.uid) caches_.owners.add(*after);
-  if (before != nullptr && same_request(*before, *after)) return;
-  queue_.add(database_of(*after), {Kind::migration, name}, priority_of(before.get(), *after));
+  auto migration = decode(object_json);
+  if (!migration) return;
+  const api::RlsMigration now = *migration;
+  caches_.owners.add(now);
+  const auto before = caches_.migrations.upsert(std::move(*migration));
+  changed(before.get(), now);
+}
+
+void MigrationSink::changed(const api::RlsMigration* before, const api::RlsMigration& now) {
+  const bool another =
+      before != nullptr && (before->meta.uid != now.meta.uid || before->spec_problem != now.spec_problem);
+  if (another) gone(*before);
+  if (before != nullptr && same_request(*before, now)) return;
+  queue_.add(database_of(now), {Kind::migration, now.meta.name}, priority_of(before, now));
 }
 
 void MigrationSink::deleted(std::string_view object_json) {
-  const auto migration = api::decode_migration(object_json);
-  if (!migration) return log_undecodable(migration);
-  const auto erased = caches_.migrations.erase(migration->meta.name);
+  const auto meta = api::decode_meta(object_json);
+  if (!meta) return;
+  const auto erased = caches_.migrations.erase(meta->name);
   if (erased != nullptr) {
     queue_.remove({Kind::migration, erased->meta.name});
     gone(*erased);
@@ -88,18 +95,16 @@ void MigrationSink::deleted(std::string_view object_json) {
 /// Deleting the object changes nothing in the database; a younger one for the same project may now begin.
 void MigrationSink::gone(const api::RlsMigration& migration) {
   caches_.owners.remove(migration);
+  const auto successor = caches_.migrations.get(migration.meta.name);
+  if (successor != nullptr)
+    caches_.owners.add(*successor);  // made anew within the same second: the same entry
   for (const api::ObjectName& rival : caches_.owners.rivals_of(migration)) {
     queue_.add(database_of(migration), {Kind::migration, rival});
   }
 }
 
 void DatabaseSink::relist_item(std::string_view object_json) {
-  auto database = api::decode_database(object_json);
-  if (database) {
-    listed_.push_back(std::move(database).value());
-  } else {
-    log_undecodable(database);
-  }
+  if (auto database = decode_database(object_json)) listed_.push_back(std::move(*database));
 }
 
 void DatabaseSink::relist_commit() {
@@ -114,20 +119,20 @@ void DatabaseSink::relist_commit() {
 }
 
 void DatabaseSink::applied(std::string_view object_json) {
-  auto database = api::decode_database(object_json);
-  if (!database) return log_undecodable(database);
-  const api::RlsDatabase now = database.value();
-  const auto before = caches_.databases.upsert(std::move(database).value());
+  auto database = decode_database(object_json);
+  if (!database) return deleted(object_json);
+  const api::RlsDatabase now = *database;
+  const auto before = caches_.databases.upsert(std::move(*database));
   if (before != nullptr && before->meta.uid == now.meta.uid && before->meta.generation == now.meta.generation)
     return;
   changed(now);
 }
 
 void DatabaseSink::deleted(std::string_view object_json) {
-  const auto database = api::decode_database(object_json);
-  if (!database) return log_undecodable(database);
-  caches_.databases.erase(database->meta.name);
-  changed(*database);
+  const auto meta = api::decode_meta(object_json);
+  if (!meta) return;
+  const auto erased = caches_.databases.erase(meta->name);
+  if (erased != nullptr) changed(*erased);
 }
 
 /// The database's own key stands for all of its migrations.

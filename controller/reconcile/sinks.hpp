@@ -24,6 +24,7 @@ class MigrationSink final : public kube::ObjectSink {
   void deleted(std::string_view object_json) override;
 
  private:
+  void changed(const api::RlsMigration* before, const api::RlsMigration& now);
   void gone(const api::RlsMigration& migration);
 
   Caches& caches_;

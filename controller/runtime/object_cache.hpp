@@ -114,6 +114,12 @@ class ObjectCache {
     return found == index_.end() ? std::vector<Pointer>{} : found->second;
   }
 
+  /// All objects as they are now, in no order.
+  [[nodiscard]] std::vector<Pointer> all() const {
+    const std::shared_lock lock(mutex_);
+    return {objects_.begin(), objects_.end()};
+  }
+
   /// Calls `visit(const T&)` for each object, in no order, under the lock: no IO in it, and no call of this
   /// cache.
   template <class Visit>

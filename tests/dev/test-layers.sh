@@ -55,7 +55,7 @@ decide api base
 postgres decide api base
 kube api base
 runtime base
-metrics base
+metrics api base
 reconcile postgres kube runtime decide api base metrics
 app postgres kube runtime decide api base metrics reconcile
 main postgres kube runtime decide api base metrics reconcile app'

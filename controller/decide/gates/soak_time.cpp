@@ -4,7 +4,7 @@ namespace rls::decide::gates {
 
 GateResult soak_time(const GateInput& input) {
   const Observation& seen = input.observed;
-  const api::GatesSpec& spec = input.migration.spec.gates;
+  const api::GatesSpec spec = required_gates(input);
   const Duration required = seen.phase == Phase::shadow ? spec.shadow_soak : spec.enforcing_soak;
   const Time since = clean_since(seen);
 

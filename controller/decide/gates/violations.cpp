@@ -6,7 +6,7 @@ namespace rls::decide::gates {
 
 GateResult violations(const GateInput& input) {
   const std::int64_t count = input.observed.violations.count;
-  const std::int64_t allowed = input.migration.spec.gates.max_violations;
+  const std::int64_t allowed = required_gates(input).max_violations;
   GateResult result{.name = "Violations"};
   if (!input.observed.violations_known) {
     result.state = api::GateState::unknown;

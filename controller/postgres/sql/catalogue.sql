@@ -12,8 +12,9 @@ schema AS (
 )
 SELECT schema.found,
        coalesce(schema.usable, false),
+       quote_ident($1),
        t.relname,
-       format('%I.%I', t.nspname, t.relname),
+       quote_ident(t.nspname) || '.' || quote_ident(t.relname),
        a.attname,
        quote_ident(a.attname),
        format_type(a.atttypid, NULL),

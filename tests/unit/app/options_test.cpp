@@ -59,7 +59,7 @@ TEST(Options, TakeWhatFlagsSay) {
   const Options options =
       good({"--kubeconfig", "/tmp/k", "--context=kind", "--namespace", "shop", "--workers=64",
             "--observe-interval", "1m30s", "--bind-address", "[::1]:0", "--metrics-projects=off",
-            "--log-level", "debug", "--install-id", "prod-1.eu", "--inject-fault", "sql:4:lose-reply"});
+            "--log-level", "debug", "--install-id", "prod-1.eu/rls", "--inject-fault", "sql:4:lose-reply"});
   EXPECT_EQ(options.kubeconfig, "/tmp/k");
   EXPECT_EQ(options.context, "kind");
   EXPECT_EQ(options.ns, "shop");
@@ -68,7 +68,7 @@ TEST(Options, TakeWhatFlagsSay) {
   EXPECT_EQ(options.bind_address, "[::1]:0");
   EXPECT_FALSE(options.metrics_projects);
   EXPECT_EQ(options.log_level, log::Level::debug);
-  EXPECT_EQ(options.install_id, "prod-1.eu");
+  EXPECT_EQ(options.install_id, "prod-1.eu/rls");
   ASSERT_TRUE(options.inject_fault);
   EXPECT_EQ(options.inject_fault->kind, CallKind::sql);
   EXPECT_EQ(options.inject_fault->number, 4u);

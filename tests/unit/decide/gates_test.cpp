@@ -18,6 +18,7 @@ Time at(const char* text) { return *parse_rfc3339(text); }
 
 struct Case {
   api::RlsMigration migration;
+  api::DatabasePolicy policy;
   Observation seen;
 
   Case() {
@@ -27,9 +28,10 @@ struct Case {
     seen.project_known = true;
     seen.phase = seen.last_ours = Phase::shadow;
     seen.phase_since = at("2026-01-01T00:00:00Z");
+    seen.evidence.state = Evidence::State::complete;
     seen.now = at("2026-01-15T12:00:00Z");
   }
-  [[nodiscard]] GateInput to(Phase phase) const { return {migration, seen, phase}; }
+  [[nodiscard]] GateInput to(Phase phase) const { return {migration, policy, seen, phase}; }
 };
 
 TEST(SoakGate, WaitsWhenOneMicrosecondIsMissing) {
@@ -69,7 +71,7 @@ TEST(ViolationsGate, UncountedIsUnknownAndNeverPasses) {
   c.seen.violations_known = false;
   c.seen.violations_message = "there is no audit table";
   EXPECT_EQ(gates::violations(c.to(Phase::enforcing)).state, GateState::unknown);
-  EXPECT_EQ(decide(c.migration, c.seen).step, StepKind::none);
+  EXPECT_EQ(decide(c.migration, c.policy, c.seen).step, StepKind::none);
 }
 
 TEST(ViolationsGate, ARunningCounterDoesNotChangeWhatTheGateSays) {
@@ -95,10 +97,51 @@ TEST(HoldGate, NamesEveryBrakeAndItsRemedy) {
 TEST(HoldGate, AnUnreadableAnnotationBlocksButDemotesNothing) {
   Case c;
   c.migration.hold_at_unreadable = "shadwo";
-  const Plan plan = decide(c.migration, c.seen);
+  const Plan plan = decide(c.migration, c.policy, c.seen);
   EXPECT_EQ(plan.step, StepKind::none);
   EXPECT_EQ(plan.standing, Standing::held);
   EXPECT_NE(plan.message.find("shadwo"), std::string::npos);
+}
+
+TEST(EvidenceGate, UnknownAndIncompleteNeverPass) {
+  Case c;
+  for (const auto state : {Evidence::State::incomplete, Evidence::State::unknown}) {
+    c.seen.evidence = {state, true, "trigger disabled on public.nodes"};
+    const GateResult gate = gates::evidence(c.to(Phase::enforcing));
+    EXPECT_EQ(gate.state, GateState::unknown);
+    EXPECT_EQ(gate.message, "trigger disabled on public.nodes");
+  }
+}
+
+TEST(EvidenceGate, ReadsMayBeRequired) {
+  Case c;
+  c.policy.reads = api::ReadEvidence::required;
+  EXPECT_EQ(gates::evidence(c.to(Phase::enforcing)).state, GateState::unknown);
+  c.seen.evidence.reads = true;
+  EXPECT_EQ(gates::evidence(c.to(Phase::enforcing)).state, GateState::passed);
+}
+
+TEST(WindowGate, AFreezeStopsPromotionsUntilItIsOver) {
+  Case c;
+  c.policy.freeze = api::Freeze{"incident 7", c.seen.now + 1h};
+  const Plan plan = decide(c.migration, c.policy, c.seen);
+  EXPECT_EQ(plan.step, StepKind::none);
+  EXPECT_EQ(plan.recheck_at, c.seen.now + 1h);
+  EXPECT_NE(gates::window(c.to(Phase::enforcing)).message.find("incident 7"), std::string::npos);
+  c.policy.freeze->until = c.seen.now;
+  EXPECT_EQ(decide(c.migration, c.policy, c.seen).step, StepKind::up);
+  c.policy.freeze->until.reset();
+  EXPECT_EQ(decide(c.migration, c.policy, c.seen).step, StepKind::none) << "without an end it holds";
+}
+
+TEST(RequiredGates, OfFloorAndMigrationTheStricterWins) {
+  Case c;
+  c.policy.minimum_gates = {.shadow_soak = 200h, .enforcing_soak = 1h, .max_violations = 3};
+  c.migration.spec.gates = {.shadow_soak = 100h, .enforcing_soak = 50h, .max_violations = 10};
+  const api::GatesSpec gates = required_gates(c.to(Phase::enforcing));
+  EXPECT_EQ(gates.shadow_soak, 200h);
+  EXPECT_EQ(gates.enforcing_soak, 50h);
+  EXPECT_EQ(gates.max_violations, 3);
 }
 
 TEST(Decide, R_A4_SeveralBrakesTakeTheLowest) {
@@ -106,7 +149,7 @@ TEST(Decide, R_A4_SeveralBrakesTakeTheLowest) {
   c.seen.phase = c.seen.last_ours = Phase::complete;
   c.migration.hold_at = Phase::enforcing;
   c.seen.hold = HoldRow{Phase::shadow, "dba"};
-  const Plan plan = decide(c.migration, c.seen);
+  const Plan plan = decide(c.migration, c.policy, c.seen);
   EXPECT_EQ(plan.step, StepKind::down);
   EXPECT_EQ(plan.to, Phase::shadow);
 }
@@ -117,8 +160,8 @@ TEST(Decide, ARaisedDriftNeverClimbsOn) {
   c.migration.spec.gates.shadow_soak = c.migration.spec.gates.enforcing_soak = 0s;
   c.seen.last_ours = Phase::pending;
   c.seen.wanted_at_drift = Phase::complete;
-  EXPECT_EQ(decide(c.migration, c.seen).step, StepKind::none);
-  EXPECT_EQ(decide(c.migration, c.seen).standing, Standing::drifted);
+  EXPECT_EQ(decide(c.migration, c.policy, c.seen).step, StepKind::none);
+  EXPECT_EQ(decide(c.migration, c.policy, c.seen).standing, Standing::drifted);
 }
 
 /// Visits every combination of what matters to the decision.
@@ -135,7 +178,7 @@ void for_every_state(const Visit& visit) {
         for (const DatabaseState database : databases) {
           for (const auto& hold_at : brakes) {
             for (const auto& hold_row : brakes) {
-              for (int bits = 0; bits < 128; ++bits) {
+              for (int bits = 0; bits < 512; ++bits) {
                 Case c;
                 c.migration.spec.phase = wanted;
                 c.migration.hold_at = hold_at;
@@ -151,6 +194,8 @@ void for_every_state(const Visit& visit) {
                 if ((bits & 16) != 0) c.seen.phase_since = c.seen.now - 1h;
                 c.seen.violations_known = (bits & 32) == 0;
                 if ((bits & 64) != 0) c.seen.wanted_at_drift = Phase::complete;
+                if ((bits & 128) != 0) c.seen.evidence.state = Evidence::State::unknown;
+                if ((bits & 256) != 0) c.policy.freeze = api::Freeze{"incident", std::nullopt};
                 if (hold_row) c.seen.hold = HoldRow{*hold_row, "dba"};
                 visit(c);
               }
@@ -166,7 +211,7 @@ TEST(Decide, HoldsItsRulesInEveryState) {
   std::int64_t states = 0;
   for_every_state([&](const Case& c) {
     ++states;
-    const Plan plan = decide(c.migration, c.seen);
+    const Plan plan = decide(c.migration, c.policy, c.seen);
     const bool up = plan.step == StepKind::up, down = plan.step == StepKind::down;
     // R-A2: one step at a time, up; never above what is wanted or held.
     if (up) {
@@ -178,10 +223,12 @@ TEST(Decide, HoldsItsRulesInEveryState) {
       if (c.seen.hold) {
         ASSERT_LE(plan.to, c.seen.hold->at);
       }
+      ASSERT_FALSE(c.policy.freeze);
       // Only on evidence, and never while told not to.
       ASSERT_FALSE(c.migration.spec.suspend);
       ASSERT_LE(c.seen.phase, c.seen.last_ours) << "an unearned raise is no ground to climb from";
       if (c.seen.phase != Phase::pending) {
+        ASSERT_TRUE(c.seen.evidence.state == Evidence::State::complete || c.seen.phase == Phase::enforcing);
         ASSERT_TRUE(c.seen.violations_known);
         ASSERT_LE(c.seen.violations.count, 0);
         ASSERT_GE(c.seen.now - c.seen.phase_since, 168h);
@@ -218,7 +265,7 @@ TEST(Decide, HoldsItsRulesInEveryState) {
       ASSERT_EQ(ready->status, api::ConditionStatus::is_false);
     }
   });
-  EXPECT_EQ(states, 4 * 4 * 4 * 6 * 4 * 4 * 128);
+  EXPECT_EQ(states, 4 * 4 * 4 * 6 * 4 * 4 * 512);
 }
 
 }  // namespace

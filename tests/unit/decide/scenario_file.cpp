@@ -62,11 +62,19 @@ DatabaseState database_of(const std::string& text) {
 void read_observed(const YAML::Node& seen, Scenario& row) {
   note_unknown(seen, "observed.",
                {"phase", "since", "violations", "database", "project", "hold", "lastOurs", "specLoweredSince",
-                "conflictWithOlder"},
+                "conflictWithOlder", "evidence", "frozen", "policiesChangedAt"},
                row.later);
   Observation& out = row.observed;
   out.database = seen["database"] ? database_of(seen["database"].as<std::string>()) : DatabaseState::ok;
   out.project_known = !seen["project"] || seen["project"].as<std::string>() != "missing";
+  out.evidence.state = Evidence::State::complete;
+  if (const YAML::Node evidence = seen["evidence"]) {
+    out.evidence = {Evidence::State::incomplete, false, evidence["why"].as<std::string>()};
+  }
+  if (const YAML::Node frozen = seen["frozen"]) {
+    row.policy.freeze = api::Freeze{frozen["reason"].as<std::string>(), time_of(frozen["until"])};
+  }
+  if (seen["policiesChangedAt"]) out.policies_changed_at = time_of(seen["policiesChangedAt"]);
   if (seen["phase"]) out.phase = phase_of(seen["phase"]);
   if (seen["since"]) out.phase_since = time_of(seen["since"]);
   out.last_ours = seen["lastOurs"] ? phase_of(seen["lastOurs"]) : out.phase;
@@ -105,7 +113,8 @@ void read_expectation(const YAML::Node& expect, Scenario& row) {
   if (expect["cleanSince"]) out.clean_since = time_of(expect["cleanSince"]);
   for (const auto& gate : expect["gates"]) {
     const auto name = gate.first.as<std::string>();
-    if (!std::set<std::string>{"all", "Database", "SoakTime", "Violations", "Hold"}.contains(name)) {
+    if (!std::set<std::string>{"all", "Database", "SoakTime", "Violations", "Evidence", "Window", "Hold"}
+             .contains(name)) {
       row.later.push_back("gate " + name);
     }
     out.gates.emplace_back(name, gate.second.as<std::string>());
@@ -121,7 +130,11 @@ std::vector<Scenario> load_scenarios(const std::string& path) {
   for (const auto& node : file["rows"]) {
     Scenario row;
     row.name = node["name"].as<std::string>();
-    note_unknown(node, "", {"name", "spec", "observed", "expect", "annotations"}, row.later);
+    note_unknown(node, "", {"name", "spec", "observed", "expect", "annotations", "minimumGates"}, row.later);
+    if (const YAML::Node floor = node["minimumGates"]) {
+      note_unknown(floor, "minimumGates.", {"shadowSoak"}, row.later);
+      row.policy.minimum_gates.shadow_soak = duration_of(floor["shadowSoak"]);
+    }
     for (const auto& annotation : node["annotations"]) {
       if (annotation.first.as<std::string>() == "hold-at") {
         row.migration.hold_at = phase_of(annotation.second);

@@ -20,6 +20,7 @@ struct Expectation {
 struct Scenario {
   std::string name;
   api::RlsMigration migration;
+  api::DatabasePolicy policy;
   Observation observed;
   Expectation expect;
   /// What the row needs that this version does not have yet: "gates.windows", "evidence". Empty: it runs.

@@ -39,7 +39,7 @@ class PhaseScenario : public ::testing::TestWithParam<Scenario> {};
 
 TEST_P(PhaseScenario, DecidesAsWritten) {
   const Scenario& row = GetParam();
-  const Plan plan = decide(row.migration, row.observed);
+  const Plan plan = decide(row.migration, row.policy, row.observed);
   const auto conditions = conditions_of(plan, row.observed, 1);
   const Expectation& expect = row.expect;
 

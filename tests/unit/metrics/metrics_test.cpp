@@ -36,20 +36,22 @@ const std::vector<api::GateStatus> kGates = {
 /// Two databases, three projects.
 Sources sources() {
   Sources out;
-  out.projects = [](const auto& visit) {
+  const auto tell = [](std::size_t index, const auto& visit) {
     ProjectSample sm{.ns = "shop", .database = "main", .project = "sm"};
     sm.phase = Phase::shadow;
     sm.violations = 3;
     sm.gates = kGates;
     sm.soak_remaining = Seconds{90.5};
-    visit(sm);
     ProjectSample odd{.ns = "shop", .database = "main", .project = "a\"b\\"};
     odd.phase = Phase::enforcing;
     odd.violations = 0;
     odd.drift = true;
-    visit(odd);
-    visit(ProjectSample{.ns = "shop", .database = "other", .project = "new"});
+    if (index == 0) visit(sm);
+    if (index == 1) visit(odd);
+    if (index == 2) visit(ProjectSample{.ns = "shop", .database = "other", .project = "new"});
   };
+  // The one at index 3 lost a conflict: nothing is told of it.
+  out.projects = [tell] { return ProjectSnapshot{4, tell}; };
   out.requests = [](const auto& visit) {
     visit({"200", "GET", 7});
     visit({"409", "PUT", 1});
@@ -267,18 +269,48 @@ TEST(Metrics, WithoutSourcesThereAreNoSampledFamilies) {
   EXPECT_THAT(text, AllOf(Not(HasSubstr("workqueue_")), Not(HasSubstr("rls_migration_"))));
 }
 
-TEST(Metrics, APieceIsNeverMoreThanOneFamilyOfProjects) {
+TEST(Metrics, PiecesAreSmallAndMakeOneText) {
+  constexpr std::size_t kProjects = 3000;
+  int snapshots = 0;
+  Sources many;
+  many.projects = [&snapshots] {
+    ++snapshots;
+    return ProjectSnapshot{kProjects, [](std::size_t index, const auto& visit) {
+                             const std::string name = "project-" + std::to_string(index);
+                             ProjectSample sample{.ns = "shop", .database = "main", .project = name};
+                             sample.phase = Phase::shadow;
+                             sample.gates = kGates;
+                             visit(sample);
+                           }};
+  };
   Metrics metrics({.version = "0.1.0"});
-  metrics.set_sources(sources());
-  std::string piece;
-  int families = 0;
+  metrics.set_sources(std::move(many));
+  std::string piece, all;
   for (Scrape scrape = metrics.begin_scrape(); scrape.next(piece);) {
-    if (piece.find("rls_migration_") == std::string::npos) continue;
-    ++families;
-    const auto first = piece.find("# TYPE");
-    EXPECT_EQ(piece.find("# TYPE", first + 1), std::string::npos);
+    EXPECT_LT(piece.size(), 40'000u);
+    EXPECT_TRUE(piece.ends_with('\n'));
+    all += piece;
   }
-  EXPECT_EQ(families, 5);
+  EXPECT_EQ(snapshots, 1);
+  const auto count = [&all](const std::string& part) {
+    std::size_t found = 0;
+    for (auto at = all.find(part); at != std::string::npos; at = all.find(part, at + 1)) ++found;
+    return found;
+  };
+  EXPECT_EQ(count("\nrls_migration_phase{"), kProjects);
+  EXPECT_EQ(count("\nrls_migration_gate_blocked{"), 3 * kProjects);
+  EXPECT_EQ(count("\nrls_migration_drift{"), kProjects);
+  EXPECT_EQ(count("# TYPE rls_migration_phase "), 1u);
+  EXPECT_EQ(count("project=\"project-2999\""), 5u);
+  (void)parse(all);
+}
+
+TEST(Metrics, NoProjectsMakeAGoodScrapeToo) {
+  Sources none;
+  none.projects = [] { return ProjectSnapshot{}; };
+  Metrics metrics({.version = "0.1.0"});
+  metrics.set_sources(std::move(none));
+  EXPECT_THAT(metrics.scrape(), HasSubstr("# TYPE rls_migration_phase gauge\n# HELP"));
 }
 
 TEST(MetricsThreads, MayBeCountedWhileTheyAreScraped) {

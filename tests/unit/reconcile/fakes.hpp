@@ -130,6 +130,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     seen.wanted_at_drift = found->second.wanted_at_drift;
     seen.hold = found->second.hold;
     seen.violations = found->second.violations;
+    seen.evidence.state = decide::Evidence::State::complete;
     return seen;
   }
 

@@ -98,6 +98,7 @@ TEST_F(ObjectCacheTest, VisitsEachObject) {
   std::vector<std::string> seen;
   cache.for_each([&](const Thing& one) { seen.push_back(one.meta.name); });
   EXPECT_THAT(seen, UnorderedElementsAre("a", "b"));
+  EXPECT_THAT(names(cache.all()), UnorderedElementsAre("a", "b"));
 }
 
 TEST(ObjectCache, NeedsNoIndex) {

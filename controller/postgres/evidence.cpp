@@ -1,0 +1,56 @@
+#include "controller/postgres/evidence.hpp"
+
+#include <array>
+
+#include "controller/base/text.hpp"
+#include "controller/postgres/sql.hpp"
+
+namespace rls::postgres {
+namespace {
+
+using State = decide::Evidence::State;
+
+/// Why the recording is not complete; empty where it is.
+std::string gap_in(const Rows& rows, const Catalogue& catalogue) {
+  if (!catalogue.violations_unknown_because.empty()) return catalogue.violations_unknown_because;
+  if (rows.integer(0, 0) == 0) return "no table has policies: nothing would be enforced";
+  if (!rows.is_null(0, 4)) {
+    return "function " + std::string(rows.text(0, 4)) +
+           " is IMMUTABLE but reads settings or tables: cached plans would go on with the old phase after a "
+           "promotion; "
+           "ALTER FUNCTION … STABLE";
+  }
+  if (const std::int64_t gaps = rows.integer(0, 2); gaps > 0) {
+    return "nothing that is enabled records denials in " + catalogue.audit_table + " for " +
+           std::string(rows.text(0, 1)) +
+           (gaps > 3 ? " and " + std::to_string(gaps - 3) + " more tables" : "");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::variant<PolicyWatch, SqlFailure> watch_policies(OpenDatabase& database) {
+  const Catalogue& catalogue = database.catalogue;
+  const std::array<std::string, 3> parameters = {catalogue.audit_name, catalogue.audit_table,
+                                                 catalogue.status_table};
+  const Reply reply = database.connection.run("evidence", sql::evidence, parameters);
+  if (!reply.ok()) return *reply.failure;
+  const Rows& rows = reply.rows;
+  PolicyWatch watch;
+  watch.evidence.why = gap_in(rows, catalogue);
+  watch.evidence.state = watch.evidence.why.empty() ? State::complete : State::incomplete;
+  watch.evidence.reads = watch.evidence.state == State::complete && rows.boolean(0, 3);
+  watch.hash = rows.text(0, 5);
+  watch.noted = !rows.is_null(0, 6) && rows.text(0, 6) == watch.hash;
+  watch.differs = !rows.is_null(0, 6) && !watch.noted;
+  watch.changed_at = rows.time(0, 7);
+  return watch;
+}
+
+std::optional<SqlFailure> note_policies(OpenDatabase& database, const PolicyWatch& watch) {
+  const std::array<std::string, 1> parameters = {watch.hash};
+  return database.connection.run("note_policies", sql::note_policies, parameters).failure;
+}
+
+}  // namespace rls::postgres

@@ -1,0 +1,109 @@
+#include "controller/postgres/dsn.hpp"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "controller/base/log.hpp"
+
+namespace rls::postgres {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+std::string parameter(const ConnectionSettings& settings, std::string_view keyword) {
+  std::string found;  // the last one counts, as for libpq
+  for (const auto& [key, value] : settings.parameters) {
+    if (key == keyword) found = value;
+  }
+  return found;
+}
+
+TEST(Secret, R_D3_UriAndKeywordsWithTrailingNewline) {
+  for (const char* text :
+       {"postgresql://op:pw%2Fx1@db.example:6432/main?sslmode=verify-full\n",
+        "host=db.example port=6432 dbname=main user=op password='pw/x1' sslmode=verify-full\r\n"}) {
+    const auto settings = parse_connection_settings(text);
+    ASSERT_TRUE(settings.ok()) << settings.error().message;
+    EXPECT_EQ(parameter(*settings, "password"), "pw/x1");
+    EXPECT_EQ(parameter(*settings, "sslmode"), "verify-full");
+    EXPECT_EQ(settings.value().where, "main on db.example:6432");
+    EXPECT_EQ(log::redacted("it was pw/x1"), "it was «redacted»");
+  }
+}
+
+TEST(Secret, OursAreUsedWhateverItSays) {
+  const auto settings = parse_connection_settings(
+      "postgresql://op:secret@h/"
+      "d?application_name=other&connect_timeout=9&client_encoding=LATIN1&keepalives=0");
+  ASSERT_TRUE(settings.ok()) << settings.error().message;
+  EXPECT_EQ(parameter(*settings, "application_name"), "rls-operator");
+  EXPECT_EQ(parameter(*settings, "client_encoding"), "UTF8");
+  EXPECT_EQ(parameter(*settings, "keepalives"), "1");
+  EXPECT_EQ(settings.value().connect_timeout, std::chrono::seconds(9));
+  EXPECT_EQ(parse_connection_settings("postgresql://op:secret@h/d").value().connect_timeout,
+            std::chrono::seconds(5));
+  EXPECT_EQ(parse_connection_settings("postgresql://op:secret@h/d?connect_timeout=0").value().connect_timeout,
+            std::chrono::seconds(1));
+}
+
+TEST(Secret, SeveralHostsMeanThePrimary) {
+  const auto settings = parse_connection_settings("postgresql://op:secret@a:1,b:2/d");
+  ASSERT_TRUE(settings.ok()) << settings.error().message;
+  EXPECT_EQ(parameter(*settings, "target_session_attrs"), "primary");
+}
+
+TEST(Secret, SmuggledParametersAreNamedAndRefused) {
+  for (const char* keyword :
+       {"options", "service", "passfile", "sslkey", "sslcert", "sslpassword", "replication", "krbsrvname",
+        "gssencmode", "requirepeer", "load_balance_hosts"}) {
+    const auto settings =
+        parse_connection_settings("postgresql://op:c4n4ry@h/d?" + std::string(keyword) + "=c4n4ry-value");
+    ASSERT_FALSE(settings.ok()) << keyword;
+    EXPECT_EQ(settings.error().kind, ErrorKind::terminal);
+    EXPECT_EQ(settings.error().reason, "InvalidConnectionString");
+    // What this libpq does not know is not named: it could be a piece of a password.
+    if (std::string_view(keyword) != "load_balance_hosts") {
+      EXPECT_THAT(settings.error().message, HasSubstr(keyword));
+    }
+    EXPECT_THAT(settings.error().message, Not(HasSubstr("c4n4ry")));
+  }
+}
+
+TEST(Secret, WhatIsWrongIsSaidWithoutTheValue) {
+  const std::string nul = std::string("postgresql://op:c4n4ry@h/d") + '\0' + "x";
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "empty"},
+      {"\n", "empty"},
+      {"c4n4ry", "cannot be read"},
+      {"postgresql://op:c4n4ry@h:port/d", "port"},
+      {"host=h dbname=d user=op password=c4n4ry port=c4n4ry", "port"},
+      {"postgresql://:c4n4ry@h/d", "no user"},
+      {"postgresql://op:c4n4ry@h/", "no database"},
+      {"postgresql://op:c4n4ry@/d", "no host"},
+      {"postgresql://op:c4n4ry@h/d?sslmode=c4n4ry", "sslmode"},
+      {"postgresql://op:c4n4ry@h/d?target_session_attrs=c4n4ry", "target_session_attrs"},
+      {"postgresql://op:c4n4ry@h/d?connect_timeout=c4n4ry", "connect_timeout"},
+      {"host=h user=op password=c4n4ry dbname='host=evil options=c4n4ry'", "dbname"},
+      {"host=h user=op dbname=d password=c4n4ry extra words=c4n4ry", "cannot be read"},
+      {nul, "NUL"},
+      {"postgresql://op:c4n4ry\xff@h/d", "UTF-8"},
+      {"postgresql://op:" + std::string(20000, 'x') + "@h/d", "16 KiB"},
+  };
+  for (const auto& [text, said] : cases) {
+    const auto settings = parse_connection_settings(text);
+    ASSERT_FALSE(settings.ok()) << text;
+    EXPECT_THAT(settings.error().message, HasSubstr(said));
+    EXPECT_THAT(settings.error().message, Not(HasSubstr("c4n4ry")));
+    EXPECT_EQ(settings.error().kind, ErrorKind::terminal);
+  }
+}
+
+TEST(Secret, WholeValueIsASecret) {
+  (void)parse_connection_settings("postgresql://op:wholevalue1@h/d\n");
+  EXPECT_EQ(log::redacted("x postgresql://op:wholevalue1@h/d y"), "x «redacted» y");
+}
+
+}  // namespace
+}  // namespace rls::postgres

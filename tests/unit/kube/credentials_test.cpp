@@ -1,0 +1,273 @@
+#include "controller/kube/credentials.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "controller/base/log.hpp"
+
+namespace rls::kube {
+namespace {
+
+using namespace std::chrono_literals;
+
+class FakeClock final : public Clock {
+ public:
+  Time now() const override { return {}; }
+  std::chrono::steady_clock::time_point steady() const override { return steady_; }
+  void advance(std::chrono::seconds by) { steady_ += by; }
+
+ private:
+  std::chrono::steady_clock::time_point steady_{1h};
+};
+
+class CredentialsTest : public ::testing::Test {
+ protected:
+  CredentialsTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "rls-credentials-XXXXXX").string();
+    dir_ = ::mkdtemp(name.data());
+    surroundings_.environment = [this](const std::string& variable) -> std::optional<std::string> {
+      const auto found = environment_.find(variable);
+      return found == environment_.end() ? std::nullopt : std::optional(found->second);
+    };
+    surroundings_.service_account_dir = dir_;
+  }
+  ~CredentialsTest() override { std::filesystem::remove_all(dir_); }
+
+  std::string file(const std::string& name, const std::string& content) const {
+    std::ofstream(dir_ + "/" + name, std::ios::binary) << content;
+    return dir_ + "/" + name;
+  }
+  Result<std::unique_ptr<Credentials>> load(const std::string& context = "") {
+    return Credentials::load({.kubeconfig = {}, .context = context}, surroundings_, clock_);
+  }
+  /// One context; `cluster` and `user` are the inside of their mappings.
+  Result<std::unique_ptr<Credentials>> load_config(const std::string& cluster, const std::string& user) {
+    environment_["KUBECONFIG"] =
+        file("config",
+             "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u, namespace: apps}}]\n"
+             "clusters: [{name: k, cluster: {" +
+                 cluster + "}}]\nusers: [{name: u, user: {" + user + "}}]\n");
+    return load();
+  }
+  std::string message_of(const std::string& cluster, const std::string& user) {
+    const auto made = load_config(cluster, user);
+    EXPECT_FALSE(made.ok());
+    if (made.ok()) return {};
+    EXPECT_EQ(made.error().kind, ErrorKind::terminal);
+    EXPECT_EQ(made.error().reason, "InvalidKubeconfig");
+    EXPECT_NE(made.error().message.find(dir_ + "/config"), std::string::npos) << "names the file";
+    return made.error().message;
+  }
+
+  static constexpr const char* kCluster = "server: 'https://h:6443', certificate-authority-data: Y2E=";
+
+  FakeClock clock_;
+  std::map<std::string, std::string> environment_;
+  Surroundings surroundings_;
+  std::string dir_;
+};
+
+#define EXPECT_SAYS(message, text) EXPECT_NE((message).find(text), std::string::npos) << (message)
+
+TEST_F(CredentialsTest, TokenAndInlineCa) {
+  const auto made = load_config(kCluster, "token: the-inline-token");
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ((*made)->server(), "https://h:6443");
+  EXPECT_EQ((*made)->ns(), "apps");
+  EXPECT_EQ((*made)->token().value(), "the-inline-token");
+  EXPECT_EQ((*made)->tls().value().ca, "ca");
+  EXPECT_EQ(log::redacted("has the-inline-token in it").find("the-inline-token"), std::string::npos);
+}
+
+TEST_F(CredentialsTest, FilesAreLookedForBesideTheKubeconfig) {
+  file("ca.pem", "the ca");
+  file("me.pem", "the certificate");
+  file("me.key", "the private key");
+  file("me.token", "the-file-token\n");
+  const auto made =
+      load_config("server: 'https://h:6443/prefix/', certificate-authority: ca.pem",
+                  "client-certificate: me.pem, client-key: me.key, tokenFile: me.token, token: loses");
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ((*made)->server(), "https://h:6443/prefix");
+  EXPECT_EQ((*made)->token().value(), "the-file-token");
+  const auto tls = (*made)->tls().value();
+  EXPECT_EQ(tls.ca, "the ca");
+  EXPECT_EQ(tls.certificate, "the certificate");
+  EXPECT_EQ(tls.key, "the private key");
+  EXPECT_EQ(log::redacted("the private key"), "«redacted»");
+}
+
+TEST_F(CredentialsTest, RotatedCaIsReadAgain) {
+  file("ca.pem", "old");
+  const auto made = load_config("server: 'https://h', certificate-authority: ca.pem", "token: aaaa");
+  EXPECT_EQ((*made)->tls().value().ca, "old");
+  file("ca.pem", "new");
+  EXPECT_EQ((*made)->tls().value().ca, "new");
+  std::filesystem::remove(dir_ + "/ca.pem");
+  EXPECT_SAYS((*made)->tls().error().message, "ca.pem");
+}
+
+TEST_F(CredentialsTest, ContextsAreChosenByName) {
+  environment_["KUBECONFIG"] = file("config", R"(
+current-context: one
+contexts:
+- {name: one, context: {cluster: k, user: u}}
+- {name: two, context: {cluster: k2, user: u}}
+clusters:
+- {name: k, cluster: {server: 'https://one', certificate-authority-data: Y2E=}}
+- {name: k2, cluster: {server: 'https://two', certificate-authority-data: Y2E=}}
+users: [{name: u, user: {token: aaaa}}]
+)");
+  EXPECT_EQ(load().value()->server(), "https://one");
+  EXPECT_EQ(load().value()->ns(), "default");
+  EXPECT_EQ(load("two").value()->server(), "https://two");
+  EXPECT_SAYS(load("three").error().message, "contexts: there is no entry named \"three\"");
+}
+
+TEST_F(CredentialsTest, FirstExistingFileOfAList) {
+  const std::string there = file("config", "");
+  environment_["KUBECONFIG"] = dir_ + "/nowhere::" + there;
+  EXPECT_SAYS(load().error().message, there);
+  environment_["KUBECONFIG"] = dir_ + "/nowhere:" + dir_ + "/neither";
+  EXPECT_SAYS(load().error().message, dir_ + "/nowhere cannot be read");
+}
+
+TEST_F(CredentialsTest, OptionGoesBeforeTheEnvironment) {
+  environment_["KUBECONFIG"] = file("other", "{}");
+  const auto made = Credentials::load({.kubeconfig = dir_ + "/mine", .context = {}}, surroundings_, clock_);
+  EXPECT_SAYS(made.error().message, dir_ + "/mine");
+}
+
+TEST_F(CredentialsTest, WhatIsNotSupportedIsRefusedByName) {
+  for (const std::string field : {"exec: {command: aws}", "auth-provider: {name: gcp}", "username: me",
+                                  "password: pass", "as: you", "as-groups: [a]"}) {
+    const std::string message = message_of(kCluster, field);
+    EXPECT_SAYS(message, "users[u].user." + field.substr(0, field.find(':')) + ": is not supported");
+  }
+  EXPECT_SAYS(message_of(std::string(kCluster) + ", tls-server-name: x", "token: aaaa"), "tls-server-name");
+  EXPECT_SAYS(message_of(std::string(kCluster) + ", proxy-url: x", "token: aaaa"), "proxy-url");
+}
+
+TEST_F(CredentialsTest, UncheckedTlsIsRefused) {
+  EXPECT_SAYS(message_of("server: 'https://h', insecure-skip-tls-verify: true", "token: aaaa"),
+              "insecure-skip-tls-verify: is refused");
+  EXPECT_TRUE(load_config(std::string(kCluster) + ", insecure-skip-tls-verify: false", "token: aaaa").ok());
+}
+
+TEST_F(CredentialsTest, BadFieldsAreNamed) {
+  EXPECT_SAYS(message_of("certificate-authority-data: Y2E=", "token: aaaa"), "server");
+  EXPECT_SAYS(message_of("server: h, certificate-authority-data: Y2E=", "token: aaaa"),
+              "clusters[k].cluster.server");
+  EXPECT_SAYS(message_of("server: 'https://h'", "token: aaaa"), "certificate-authority: is missing");
+  EXPECT_SAYS(message_of("server: 'https://[::1]:1', certificate-authority-data: Y2E=", "token: aaaa"),
+              "IPv6");
+  EXPECT_SAYS(message_of("server: 'https://h', certificate-authority-data: '***'", "token: aaaa"),
+              "certificate-authority-data: is not base64");
+  EXPECT_SAYS(message_of(kCluster, "client-certificate-data: Y2E="), "belong together");
+  EXPECT_SAYS(message_of(kCluster, "token: [a]"), "users[u].user.token");
+}
+
+TEST_F(CredentialsTest, PlainHttpOnlyForThisMachine) {
+  EXPECT_TRUE(load_config("server: 'http://127.0.0.1:8001'", "").ok());
+  EXPECT_TRUE(load_config("server: 'http://localhost:8001'", "").ok());
+  EXPECT_SAYS(message_of("server: 'http://10.0.0.1:8001'", ""), "plain http");
+  EXPECT_SAYS(message_of("server: 'http://localhost.example'", ""), "plain http");
+  EXPECT_SAYS(message_of("server: 'http://127.0.0.1.example'", ""), "plain http");
+  EXPECT_SAYS(message_of("server: 'http://127.0.0.1@evil.example'", ""), "clusters[k].cluster.server");
+}
+
+TEST_F(CredentialsTest, NonsenseIsAnError) {
+  for (const std::string text :
+       {"", "[]", "text", "{", "a: [", "contexts: 1\ncurrent-context: x",
+        "current-context: x\ncontexts: [1, {name: [x]}, {name: x}]", "\xff\xfe", "&a [*a]"}) {
+    environment_["KUBECONFIG"] = file("config", text);
+    const auto made = load();
+    ASSERT_FALSE(made.ok()) << text;
+    EXPECT_EQ(made.error().reason, "InvalidKubeconfig") << text;
+  }
+}
+
+TEST_F(CredentialsTest, Pod) {
+  environment_ = {{"KUBERNETES_SERVICE_HOST", "10.0.0.1"}, {"KUBERNETES_SERVICE_PORT", "443"}};
+  file("token", "pod-token\n");
+  file("ca.crt", "the ca");
+  file("namespace", "operators\n");
+  const auto made = load();
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ((*made)->server(), "https://10.0.0.1:443");
+  EXPECT_EQ((*made)->ns(), "operators");
+  EXPECT_EQ((*made)->token().value(), "pod-token");
+  EXPECT_EQ((*made)->tls().value().ca, "the ca");
+}
+
+TEST_F(CredentialsTest, PodWithIpv6GoesByName) {
+  environment_ = {{"KUBERNETES_SERVICE_HOST", "fd00::1"}, {"KUBERNETES_SERVICE_PORT", "443"}};
+  file("token", "pod-token");
+  file("ca.crt", "the ca");
+  EXPECT_EQ(load().value()->server(), "https://kubernetes.default.svc:443");
+}
+
+TEST_F(CredentialsTest, PodWithoutATokenSaysSo) {
+  environment_ = {{"KUBERNETES_SERVICE_HOST", "10.0.0.1"}, {"KUBERNETES_SERVICE_PORT", "443"}};
+  file("ca.crt", "the ca");
+  const auto made = load();
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().reason, "NoCredentials");
+  EXPECT_SAYS(made.error().message, dir_ + "/token");
+}
+
+TEST_F(CredentialsTest, NowhereSaysWhatToDo) {
+  const auto made = load();
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().reason, "NoCredentials");
+  EXPECT_SAYS(made.error().message, "--kubeconfig");
+}
+
+class TokenFile : public CredentialsTest {
+ protected:
+  TokenFile() {
+    file("me.token", "token-one");
+    credentials_ = load_config(kCluster, "tokenFile: me.token").value();
+  }
+  std::unique_ptr<Credentials> credentials_;
+};
+
+TEST_F(TokenFile, IsReadAgainAfterAMinute) {
+  EXPECT_EQ(credentials_->token().value(), "token-one");
+  file("me.token", "token-two");
+  clock_.advance(59s);
+  EXPECT_EQ(credentials_->token().value(), "token-one");
+  clock_.advance(1s);
+  EXPECT_EQ(credentials_->token().value(), "token-two");
+}
+
+TEST_F(TokenFile, IsReadAgainAfterARefusal) {
+  EXPECT_EQ(credentials_->token().value(), "token-one");
+  file("me.token", "token-two");
+  credentials_->token_refused();
+  EXPECT_EQ(credentials_->token().value(), "token-two");
+  EXPECT_EQ(log::redacted("token-two"), "«redacted»");
+}
+
+TEST_F(TokenFile, LastTokenServesWhileTheFileIsAway) {
+  EXPECT_EQ(credentials_->token().value(), "token-one");
+  std::filesystem::remove(dir_ + "/me.token");
+  clock_.advance(60s);
+  EXPECT_EQ(credentials_->token().value(), "token-one");
+}
+
+TEST_F(TokenFile, BadTokensAreRefused) {
+  for (const std::string bad : {"two words", "line\nline", "nul", "  \n", "caf\xc3\xa9"}) {
+    file("me.token", bad == "nul" ? std::string("a\0b", 3) : bad);
+    const auto token = load_config(kCluster, "tokenFile: me.token").value()->token();
+    ASSERT_FALSE(token.ok()) << bad;
+    EXPECT_EQ(token.error().reason, "InvalidToken");
+    EXPECT_SAYS(token.error().message, "me.token");
+  }
+}
+
+}  // namespace
+}  // namespace rls::kube
