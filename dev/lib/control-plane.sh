@@ -10,6 +10,7 @@
 control_plane_programs=(etcd kube-apiserver kubectl)
 control_plane_oldest=1.32
 control_plane_cache=$cache/control-plane
+control_plane_modules=$root/dev/control-plane
 
 # The version that is built is the one that go.mod asks for.
 control_plane_built=$(sed -n 's#^[[:space:]]*k8s.io/kubernetes \(v[0-9.]*\).*#\1#p' "$root/dev/control-plane/go.mod")
@@ -204,7 +205,7 @@ control_plane_find_go() {
   fi
   control_plane_go=$(command -v go)
   control_plane_toolchain=local
-  want=$(awk '$1 == "go" { print $2 }' "$root/dev/control-plane/go.mod")
+  want=$(awk '$1 == "go" { print $2 }' "$control_plane_modules/go.mod")
   version=$(cd / && GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || version=
   version=${version#go}
   version=${version%% *}
@@ -277,7 +278,7 @@ control_plane_go_build() {
   local text=$1 log=$2 step=$SECONDS
   shift 2
   (
-    cd "$root/dev/control-plane"
+    cd "$control_plane_modules"
     export CGO_ENABLED=0 GOWORK=off GOTOOLCHAIN=$control_plane_toolchain
     case $1 in
       build) export GOFLAGS="-mod=readonly -trimpath -buildvcs=false" ;;

@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# charts/rls-operator on a genuine API server, with a genuine helm.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+secrets='secretAccess[0].namespace=tenants,secretAccess[0].names={main-db,other-db}'
+
+render() { helm template rls-operator "$chart" --namespace rls-operator-system "$@"; }
+kustomized() { kubectl kustomize "$checkout/manifests"; }
+
+# install NAMESPACE HELM-ARGUMENTS...: the release rls-operator, until the test ends.
+releases=()
+install() {
+  releases+=("$1")
+  helm install rls-operator "$chart" --namespace "$@"
+}
+cleanup() {
+  local namespace
+  for namespace in "${releases[@]}"; do helm uninstall rls-operator --ignore-not-found --namespace "$namespace" >/dev/null 2>&1; done
+}
+
+# refuses TEXT HELM-ARGUMENTS...: the chart says TEXT and renders nothing.
+refuses() {
+  local text=$1
+  shift
+  fails render "$@"
+  shows "$text" render "$@"
+}
+
+test_lint() { helm lint --strict "$chart" && helm lint --strict "$chart" --set "$secrets"; }
+test_bad_values_are_refused_with_their_reason() {
+  refuses "at '/replicas': maximum: got 2, want 1" --set replicas=2
+  refuses "at '/logLevel': value must be one of 'debug', 'info', 'warn', 'error'" --set logLevel=loud
+  refuses "at '/workers': minimum: got 0, want 1" --set workers=0
+  refuses "additional properties 'watchNamespaces' not allowed" --set watchNamespaces=a
+  refuses "at '/image': additional properties 'tga' not allowed" --set image.tga=1
+  refuses "at '/image/tag': got number, want string" --set-json image.tag=1.0
+  refuses "at '/image/digest'" --set image.digest=sha256:abc
+  refuses "at '/metrics/projects': got string, want boolean" --set metrics.projects=sometimes
+  refuses "at '/secretAccess/0': missing property 'names'" --set 'secretAccess[0].namespace=tenants'
+  refuses "at '/secretAccess/0/names': minItems: got 0, want 1" --set-json 'secretAccess=[{"namespace":"tenants","names":[]}]'
+  refuses "at '/secretAccess/0/names/0': '*' does not match" --set-json 'secretAccess=[{"namespace":"tenants","names":["*"]}]'
+  refuses "at '/terminationGracePeriodSeconds': minimum" --set terminationGracePeriodSeconds=1
+  refuses 'observeInterval must be from 1s to 1h, such as 15s or 1m30s, not "2h"' --set observeInterval=2h
+  refuses 'namespace "tenants" is named twice' --set "$secrets" --set 'secretAccess[1].namespace=tenants,secretAccess[1].names={x}'
+  refuses 'never looks into namespace "tenants", as watchNamespace is "other"' --set "$secrets,watchNamespace=other"
+  refuses "the Deployment finds its Pods by it" --set 'podLabels.app\.kubernetes\.io/name=x'
+  refuses "say the name of one that exists" --set serviceAccount.create=false
+}
+test_every_interval_that_the_operator_takes() {
+  local interval
+  for interval in 1s 15s 90s 3600s 1m 60m 1h 1m30s; do render --set "observeInterval=$interval" >/dev/null; done
+  for interval in 0s 3601s 61m 2h 1d 15; do fails render --set-string "observeInterval=$interval"; done
+}
+test_every_value_has_an_effect() {
+  render >default.yaml
+  local value
+  for value in image.repository=x image.tag=x "image.digest=sha256:$(printf '%064d' 0)" image.pullPolicy=Always \
+    'imagePullSecrets[0].name=x' nameOverride=x fullnameOverride=x watchNamespace=x "$secrets" logLevel=debug \
+    logFormat=console observeInterval=1m workers=8 installId=x metrics.projects=false crds.install=false \
+    serviceAccount.name=x serviceAccount.annotations.a=b rbac.create=false serviceMonitor.enabled=true \
+    prometheusRule.enabled=true resources.limits.memory=1Gi terminationGracePeriodSeconds=60 priorityClassName=x \
+    nodeSelector.a=b 'tolerations[0].key=a' affinity.nodeAffinity.a=b podLabels.a=b podAnnotations.a=b \
+    'volumes[0].name=a' 'volumeMounts[0].name=a,volumeMounts[0].mountPath=/a'; do
+    render --set "$value" >changed.yaml
+    ! diff -q changed.yaml default.yaml >/dev/null || fail "$value changes nothing"
+  done
+}
+# same_field KIND JSONPATH: in the chart as in the manifests, and not nothing.
+same_field() {
+  local expected
+  expected=$(kustomized | field_of "$@")
+  [[ -n $expected ]] || fail "nothing at $* of the manifests"
+  same "$(render | field_of "$@")" "$expected"
+}
+test_the_same_rights_as_the_manifests() {
+  same_field ClusterRole '{.metadata.name}{.rules}'
+  same_field ClusterRoleBinding '{.metadata.name}{.subjects}{.roleRef}'
+  same_field ServiceAccount '{.metadata.namespace}{.metadata.name}'
+}
+test_the_same_pod_as_the_manifests() {
+  same_field Deployment '{.spec.replicas}{.spec.strategy}{.spec.template.spec}'
+  same_field Service '{.metadata.name}{.spec.ports}'
+}
+test_the_same_definitions_as_in_crds() {
+  same_field CustomResourceDefinition '{.metadata.name}{.spec}'
+  same "$(render | field_of CustomResourceDefinition '{.metadata.annotations.helm\.sh/resource-policy} ')" "keep keep "
+}
+test_the_same_alerts_as_in_metrics() {
+  render --set prometheusRule.enabled=true --show-only templates/prometheus-rule.yaml | sed '1,/^spec:/d; s/ *$//' >chart.yaml
+  "$checkout/dev/prometheus-rule" | sed '1,/^spec:/d' | diff - chart.yaml
+  render --set prometheusRule.enabled=true,prometheusRule.runbook=https://example.com/alerts.md >linked.yaml
+  grep -q 'runbook_url: https://example.com/alerts.md#rlsdrift$' linked.yaml
+}
+test_the_archive_holds_what_the_links_point_to() {
+  helm package "$chart" >/dev/null
+  tar -xzf rls-operator-*.tgz
+  same "$(find rls-operator -type l)" ""
+  diff -r "$checkout/metrics/rules/rls-operator.rules.yaml" rls-operator/files/rls-operator.rules.yaml
+  diff "$checkout/crds/rls-operator.dev_rlsmigrations.yaml" rls-operator/files/crds/rls-operator.dev_rlsmigrations.yaml
+}
+test_a_release_from_install_to_uninstall() {
+  no_crds
+  namespace tenants
+  namespace life
+  install life --set "$secrets" >notes
+  grep -q "tenants: main-db, other-db" notes
+  same "$(kubectl --namespace life get deployment,service,serviceaccount --selector app.kubernetes.io/instance=rls-operator --output name)" \
+    "deployment.apps/rls-operator
+service/rls-operator-metrics
+serviceaccount/rls-operator"
+  admits rls-operator life
+
+  local me=life/rls-operator
+  can yes $me watch rlsmigrations --all-namespaces
+  can yes $me update rlsmigrations --subresource status --namespace tenants
+  can no $me update rlsmigrations --namespace tenants
+  can yes $me get secrets/main-db --namespace tenants
+  can yes $me get namespaces/kube-system
+  can no $me get secrets/third-db --namespace tenants
+  can no $me list secrets --namespace tenants
+  can no $me get secrets/main-db --namespace life
+  can no $me delete rlsmigrations --namespace tenants
+
+  # What people made stays through upgrade and uninstall.
+  kubectl apply --filename "$checkout/manifests/samples/tenants/database.yaml" >/dev/null
+  helm upgrade rls-operator "$chart" --namespace life --reset-values --set logLevel=debug,metrics.projects=false >/dev/null
+  can no $me get secrets/main-db --namespace tenants
+  kubectl --namespace life get deployment rls-operator --output 'jsonpath={.spec.template.spec.containers[0].args}' >arguments
+  grep -q -- '"--log-level=debug"' arguments && grep -q -- '"--metrics-projects=off"' arguments
+
+  helm uninstall rls-operator --namespace life >/dev/null
+  same "$(kubectl --namespace life get deployment,service,serviceaccount --selector app.kubernetes.io/instance=rls-operator --output name)" ""
+  same "$(kubectl get clusterrole,clusterrolebinding,role,rolebinding --all-namespaces --selector app.kubernetes.io/instance=rls-operator --output name)" ""
+  kubectl --namespace tenants get rlsdatabase main >/dev/null
+
+  # And once more: the release takes its definitions up again.
+  install life >/dev/null
+  kubectl --namespace tenants get rlsdatabase main >/dev/null
+}
+test_an_upgrade_brings_the_new_definitions() {
+  no_crds
+  namespace newer
+  install newer >/dev/null
+  helm package "$chart" >/dev/null
+  tar -xzf rls-operator-*.tgz
+  sed -i 's/^version: .*/version: 99.0.0/' rls-operator/Chart.yaml
+  sed -i 's/description: When this object was created/description: When it was made/' rls-operator/files/crds/*.yaml
+  helm upgrade rls-operator rls-operator --namespace newer >/dev/null
+  local column='{.spec.versions[0].additionalPrinterColumns[?(@.name=="Age")].description}'
+  same "$(kubectl get crd rlsmigrations.rls-operator.dev --output "jsonpath=$column")" "When it was made"
+}
+test_one_namespace_alone() {
+  no_crds
+  namespace alone
+  namespace watched
+  install alone --set watchNamespace=watched,installId=one \
+    --set 'secretAccess[0].namespace=watched,secretAccess[0].names={main-db}' >/dev/null
+  same "$(kubectl get clusterrole,clusterrolebinding --selector app.kubernetes.io/instance=rls-operator --output name)" ""
+  local me=alone/rls-operator
+  can yes $me watch rlsdatabases --namespace watched
+  can yes $me get secrets/main-db --namespace watched
+  can no $me watch rlsdatabases --namespace default
+  can no $me get namespaces/kube-system
+  kubectl --namespace alone get deployment rls-operator --output 'jsonpath={.spec.template.spec.containers[0].args}' >arguments
+  grep -q '"--namespace=watched","--install-id=one"' arguments
+
+  # A second one beside it, for another namespace.
+  namespace alone-2
+  namespace watched-2
+  install alone-2 --set watchNamespace=watched-2,crds.install=false >/dev/null
+  can yes alone-2/rls-operator get namespaces/kube-system
+  can no alone-2/rls-operator watch rlsdatabases --namespace watched
+}
+test_definitions_of_kubectl_are_not_taken_over_silently() {
+  no_crds
+  namespace beside
+  kubectl apply --server-side --kustomize "$checkout/crds" >/dev/null
+  shows "cannot be imported into the current release" install beside
+  install beside --set crds.install=false >/dev/null
+}
+test_monitoring_installs() {
+  namespace watcher
+  bash "$checkout/tests/package/monitoring-kinds" | kubectl apply --filename - >/dev/null
+  kubectl wait --for=condition=Established --timeout=30s crd/prometheusrules.monitoring.coreos.com >/dev/null
+  install watcher --set crds.install=false \
+    --set serviceMonitor.enabled=true,serviceMonitor.labels.release=kps,prometheusRule.enabled=true >/dev/null
+  same "$(kubectl --namespace watcher get servicemonitors --selector release=kps --output name)" \
+    servicemonitor.monitoring.coreos.com/rls-operator
+  same "$(kubectl --namespace watcher get prometheusrule rls-operator --output 'jsonpath={.spec.groups[*].name}')" \
+    "rls-operator.projects rls-operator.databases rls-operator.operator"
+}
+
+run_tests
