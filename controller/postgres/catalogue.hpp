@@ -15,7 +15,7 @@ struct Catalogue {
   std::string status_table;  ///< quoted: public.rls_migration_status
   std::string audit_table;   ///< quoted; as it would be called where it is not there
 
-  std::string audit_name;    ///< the same without quotes and schema
+  std::string audit_name;  ///< the same without quotes and schema
 
   /// Why violations cannot be counted; empty where they can.
   std::string violations_unknown_because;
