@@ -84,6 +84,7 @@ class Metrics::Registry {
         reconcile_durations_(family(registry_, prometheus::BuildHistogram(), Id::reconcile_duration)),
         transactions_(
             family(registry_, prometheus::BuildHistogram(), Id::pg_transaction).Add({}, kTransactionBuckets)),
+        events_dropped_(family(registry_, prometheus::BuildCounter(), Id::events_dropped).Add({})),
         databases_up_(family(registry_, prometheus::BuildGauge(), Id::database_up)) {
     family(registry_, prometheus::BuildGauge(), Id::operator_info).Add({{"version", options.version}}).Set(1);
     for (const std::string& kind : options.kinds) add_kind(kind);
@@ -129,6 +130,7 @@ class Metrics::Registry {
   }
 
   void leader(bool leads) { leader_.Set(leads ? 1 : 0); }
+  void event_dropped() { events_dropped_.Increment(); }
 
   [[nodiscard]] std::string text() const {
     return prometheus::TextSerializer{}.Serialize(registry_.Collect());
@@ -165,6 +167,7 @@ class Metrics::Registry {
   Family<Counter>& reconcile_errors_;
   Family<Histogram>& reconcile_durations_;
   Histogram& transactions_;
+  Counter& events_dropped_;
   Family<Gauge>& databases_up_;
   std::map<std::tuple<Phase, Phase, TransitionResult>, Counter*> transitions_;  // fixed once constructed
 
@@ -325,6 +328,7 @@ void Metrics::database_up(const api::ObjectName& database, std::optional<bool> u
   registry_->database_up(database, up);
 }
 void Metrics::leader(bool leads) { registry_->leader(leads); }
+void Metrics::event_dropped() { registry_->event_dropped(); }
 
 bool Scrape::next(std::string& text) {
   const Sources& sources = metrics_.sources_;

@@ -111,6 +111,7 @@ class Metrics {
   /// nullopt: the object is gone, and so is its series.
   void database_up(const api::ObjectName& database, std::optional<bool> up);
   void leader(bool leads);
+  void event_dropped();
 
   /// Must not outlive the Metrics.
   [[nodiscard]] Scrape begin_scrape() const { return Scrape(*this); }

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <stop_token>
@@ -20,6 +21,7 @@
 #include "controller/kube/client.hpp"
 #include "controller/kube/cpprest_transport.hpp"
 #include "controller/postgres/adopted_database.hpp"
+#include "controller/reconcile/event_recorder.hpp"
 #include "controller/reconcile/identity.hpp"
 #include "controller/reconcile/reconciler.hpp"
 #include "controller/reconcile/sinks.hpp"
@@ -36,6 +38,8 @@ constexpr std::size_t kBatch = 512;
 constexpr auto kFinishTransaction = 5s;
 // And so long for statuses that are on their way.
 constexpr auto kFinishStatus = 2s;
+// And so long for the Events that tell of them.
+constexpr auto kFinishEvents = 1s;
 
 /// Secrets live in this process' memory: no core file, no ptrace by others of the same user.
 void keep_memory_private() {
@@ -54,6 +58,12 @@ sigset_t block_signals() {
   ::sigaddset(&set, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return set;
+}
+
+/// In a Pod: the Pod's name. It is reportingInstance of Events.
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 std::unique_ptr<Seam> make_seam(const Options& options) {
@@ -88,7 +98,9 @@ class Operator {
               return make_database(database.spec, value, seam);
             },
             clock_, std::move(install_id)),
-        writer_(*client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); }),
+        events_(*client_, clock_, host_name(), [this] { telemetry_.event_dropped(); }),
+        writer_(
+            *client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); }, &events_),
         telemetry_(options, caches_, queue_, *client_, clock_),
         reconciler_(caches_, queue_, sessions_, writer_, telemetry_, clock_,
                     [this](const std::string& why) { give_up(why); }, {options.observe_interval}),
@@ -110,6 +122,7 @@ class Operator {
   }
 
   void start() {
+    teller_ = std::jthread([this](std::stop_token stop) { events_.run(stop); });
     watch("rlsdatabases", database_sink_);
     watch("rlsmigrations", migration_sink_);
     // One worker is kept free for what is urgent, so that no flood of ordinary work holds a demotion up.
@@ -136,8 +149,14 @@ class Operator {
     cutter.join();
     watchers_.clear();
     writer_.drain(kFinishStatus);
+    if (teller_.joinable()) {
+      teller_.request_stop();
+      teller_.join();
+    }
+    events_.drain(kFinishEvents);
     server_.reset();
     writer_.close();
+    events_.close();
     client_.reset();  // what is under way ends now, while those who hear of it still live
   }
 
@@ -193,6 +212,7 @@ class Operator {
       {.batches_per_group = 2,
        .backoff = {200ms, std::max<std::chrono::milliseconds>(1s, options_.observe_interval)}}};
   reconcile::Sessions sessions_;
+  reconcile::EventRecorder events_;
   reconcile::StatusWriter writer_;
   Telemetry telemetry_;
   reconcile::Reconciler reconciler_;
@@ -202,6 +222,7 @@ class Operator {
   std::unique_ptr<HttpServer> server_;
   std::vector<std::jthread> watchers_;
   std::vector<std::jthread> workers_;
+  std::jthread teller_;
 };
 
 /// Which installation this is, for the claim on a database: the cluster (the uid of kube-system) and the

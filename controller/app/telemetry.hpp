@@ -18,6 +18,7 @@ class Telemetry final : public reconcile::Observer {
   /// One scrape; each call of the result gives the next piece.
   [[nodiscard]] Pieces begin_scrape() const;
 
+  void event_dropped() { metrics_.event_dropped(); }
   void transition(Phase from, Phase to, reconcile::Moved result) override;
   void reconciled(reconcile::Kind kind, std::size_t keys, std::chrono::duration<double> took,
                   bool error) override;

@@ -84,6 +84,25 @@ void ApiClient::create(const Resource& resource, std::string body, std::function
   });
 }
 
+void ApiClient::patch(const Resource& resource, const api::ObjectName& name, std::string merge_patch,
+                      std::function<void(Result<void>)> done) {
+  if (auto bad = bad_name(resource, name)) {
+    return transport_->post([error = *bad, done = std::move(done)] { done(error); });
+  }
+  Request request;
+  request.method = "PATCH";
+  request.path = resource.path(name);
+  request.content_type = "application/merge-patch+json";
+  request.accept = kMetadataOnly;
+  request.body = std::move(merge_patch);
+  request.what = "PATCH " + resource.plural;
+  calls_.start(std::move(request), [done = std::move(done), resource](Result<Response> reply) {
+    if (!reply) return done(reply.error());
+    if (is_success(reply->status)) return done(Ok{});
+    done(status_error(std::move(*reply), {"patch", resource.group_version, resource.plural, resource.ns}));
+  });
+}
+
 void ApiClient::list_and_watch(const Resource& resource, ObjectSink& sink, std::function<void()> synced,
                                std::stop_token stop) {
   assert(!transport_->on_library_thread());

@@ -66,6 +66,12 @@ class Client {
   /// reply that may be our own.
   virtual void create(const Resource& resource, std::string body, std::function<void(Result<void>)> done) = 0;
 
+  /// PATCHes one object with an RFC 7386 merge patch (a repeated Event's series). Same rules as `create`;
+  /// NotFound is terminal. Without a resourceVersion in the patch it is applied to whatever stands there:
+  /// only for what may be applied twice.
+  virtual void patch(const Resource& resource, const api::ObjectName& name, std::string merge_patch,
+                     std::function<void(Result<void>)> done) = 0;
+
   /// Lists in pages and then watches, for ever, until `stop`: relist on 410, resume elsewhere, bookmarks,
   /// backoff with jitter, Retry-After. `synced` is called after each relist_commit. Blocks; give it a thread
   /// of its own. The sink is called on that thread for lists and on the library's for watch events, never at

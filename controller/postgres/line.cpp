@@ -1,30 +1,39 @@
 #include "controller/postgres/line.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace rls::postgres {
 
+Line::~Line() { drop(); }
+
+void Line::replace(int socket) {
+  if (socket_ >= 0) ::close(socket_);
+  socket_ = socket;
+}
+
 void Line::begin() {
   const std::scoped_lock lock(mutex_);
-  socket_ = -1;
+  replace(-1);
   cut_ = false;
 }
 
 void Line::use(int socket) {
+  const int own = socket < 0 ? -1 : ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
   const std::scoped_lock lock(mutex_);
-  socket_ = socket;
+  replace(own);
 }
 
 void Line::drop() {
   const std::scoped_lock lock(mutex_);
-  socket_ = -1;
+  replace(-1);
 }
 
 void Line::cut() {
   const std::scoped_lock lock(mutex_);
   cut_ = true;
-  // Under the lock, so that the number cannot have become somebody else's file meanwhile. Does not block.
-  if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
+  if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);  // does not block
 }
 
 bool Line::is_cut() const {

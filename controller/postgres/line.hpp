@@ -9,9 +9,15 @@
 
 namespace rls::postgres {
 
-/// Thread-safe. Outlives the connections that are made over it, one after the other.
+/// Thread-safe. Outlives the connections that are made over it, one after the other. Holds a duplicate of the
+/// descriptor: libpq closes its own whenever it likes, and the number may be somebody else's the next moment.
 class Line {
  public:
+  Line() = default;
+  ~Line();
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+
   /// A connection attempt begins: forgets an earlier cut.
   void begin();
   /// The socket in use now; again whenever libpq takes another one.
@@ -24,6 +30,8 @@ class Line {
   [[nodiscard]] bool is_cut() const;
 
  private:
+  void replace(int socket);  // under mutex_
+
   mutable std::mutex mutex_;
   int socket_ = -1;   // guarded by mutex_
   bool cut_ = false;  // guarded by mutex_

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controller/api/database.hpp"
@@ -32,6 +33,9 @@ struct DatabaseFacts {
   std::string system_identifier;
   std::int64_t epoch = 1;  ///< of the fence
 };
+
+/// The reason in `history` of an entry that tells what somebody else did (drift). Written by ledger_seen.sql.
+inline constexpr std::string_view kDriftReason = "changed by somebody else";
 
 /// One project asked about.
 struct ProjectQuery {

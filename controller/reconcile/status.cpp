@@ -100,7 +100,9 @@ bool same_but_counters(const api::MigrationStatus& a, const api::MigrationStatus
 
 bool needs_history(const api::RlsMigration& migration, const decide::Observation& observed) {
   return seen(observed) && (migration.status.history.empty() || migration.status.phase != observed.phase ||
-                            migration.status.phase_since != observed.phase_since);
+                            migration.status.phase_since != observed.phase_since ||
+                            // Could not be read when the phase changed.
+                            migration.status.history.front().to != observed.phase);
 }
 
 bool needs_violations(const api::RlsMigration& migration, const decide::Observation& observed) {

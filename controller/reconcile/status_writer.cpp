@@ -12,16 +12,6 @@ kube::Resource resource_of(const Key& key) {
           key.name.ns};
 }
 
-/// The metadata of the object as the cache has it now, where it still is the same object.
-std::optional<api::ObjectMeta> current_meta(const Caches& caches, const StatusWrite& write) {
-  const auto meta_of = [&](const auto& object) -> std::optional<api::ObjectMeta> {
-    if (object == nullptr || object->meta.uid != write.uid) return std::nullopt;
-    return object->meta;
-  };
-  return write.key.kind == Kind::database ? meta_of(caches.databases.get(write.key.name))
-                                          : meta_of(caches.migrations.get(write.key.name));
-}
-
 }  // namespace
 
 void StatusWriter::submit(StatusWrite write) {
@@ -109,29 +99,42 @@ void StatusWriter::pump() {
   }
 }
 
+/// The object as the cache has it now, where it still is the same object.
+StatusWriter::Before StatusWriter::current(const StatusWrite& write) const {
+  Before before;
+  if (write.key.kind == Kind::database) {
+    before.database = caches_.databases.get(write.key.name);
+    if (before.database != nullptr && before.database->meta.uid != write.uid) before.database.reset();
+  } else {
+    before.migration = caches_.migrations.get(write.key.name);
+    if (before.migration != nullptr && before.migration->meta.uid != write.uid) before.migration.reset();
+  }
+  return before;
+}
+
 void StatusWriter::send(StatusWrite write) {
-  const auto meta = current_meta(caches_, write);
-  if (!meta) {
-    settle(write, {}, terminal("NotFound", "the object is gone"));
+  Before before = current(write);
+  if (before.migration == nullptr && before.database == nullptr) {
+    settle(write, before, terminal("NotFound", "the object is gone"));
     return;
   }
+  const api::ObjectMeta& meta = before.database != nullptr ? before.database->meta : before.migration->meta;
   std::string body =
-      std::visit([&](const auto& status) { return api::encode_status(*meta, status); }, write.status);
+      std::visit([&](const auto& status) { return api::encode_status(meta, status); }, write.status);
   const kube::Resource resource = resource_of(write.key);
   const api::ObjectName name = write.key.name;
   client_.put_status(
       resource, name, std::move(body),
-      [this, write = std::move(write), version = meta->resource_version](Result<std::string> result) {
-        settle(write, version, std::move(result));
+      [this, write = std::move(write), before = std::move(before)](Result<std::string> result) {
+        settle(write, before, std::move(result));
         pump();
       });
 }
 
-void StatusWriter::settle(const StatusWrite& write, const std::string& sent_version,
-                          Result<std::string> result) {
+void StatusWriter::settle(const StatusWrite& write, const Before& before, Result<std::string> result) {
   bool again = false, closed = false;
   if (result) {
-    remember(write, sent_version, std::move(result).value());
+    remember(write, before, std::move(result).value());
   } else if (result.error().kind == ErrorKind::terminal) {
     // Gone, or a status that the server does not take: trying the same again cannot help.
     if (result.error().reason != "NotFound") {
@@ -173,22 +176,22 @@ void StatusWriter::settle(const StatusWrite& write, const std::string& sent_vers
 
 /// Puts what was written into the cache at once, so that nobody decides that it must be written again before
 /// the watch tells of it. Only where the cache still holds what we wrote over.
-void StatusWriter::remember(const StatusWrite& write, const std::string& sent_version,
-                            std::string new_version) {
-  const auto put = [&](auto& cache, const auto& status) {
-    const auto current = cache.get(write.key.name);
-    if (current == nullptr || current->meta.uid != write.uid ||
-        current->meta.resource_version != sent_version)
-      return;
-    auto next = *current;
-    next.meta.resource_version = std::move(new_version);
-    next.status = status;
-    cache.replace_if_current(current, std::move(next));
+void StatusWriter::remember(const StatusWrite& write, const Before& before, std::string new_version) {
+  const auto put = [&](auto& cache, const auto& old, const auto& status) {
+    const auto now = cache.get(write.key.name);
+    if (now != nullptr && now->meta.uid == write.uid &&
+        now->meta.resource_version == old.meta.resource_version) {
+      auto next = *now;
+      next.meta.resource_version = std::move(new_version);
+      next.status = status;
+      cache.replace_if_current(now, std::move(next));
+    }
+    if (listener_ != nullptr) listener_->written(old, status);
   };
   if (const auto* migration = std::get_if<api::MigrationStatus>(&write.status)) {
-    put(caches_.migrations, *migration);
+    put(caches_.migrations, *before.migration, *migration);
   } else {
-    put(caches_.databases, std::get<api::DatabaseStatus>(write.status));
+    put(caches_.databases, *before.database, std::get<api::DatabaseStatus>(write.status));
   }
 }
 

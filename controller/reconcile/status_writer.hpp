@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -29,14 +30,25 @@ struct StatusWrite {
   std::variant<api::MigrationStatus, api::DatabaseStatus> status;
 };
 
+/// Hears of every status that came through: what the object said before, and what it says now. Called on the
+/// client's thread, which must not wait.
+class StatusListener {
+ public:
+  virtual ~StatusListener() = default;
+  virtual void written(const api::RlsMigration& before, const api::MigrationStatus& after) = 0;
+  virtual void written(const api::RlsDatabase& before, const api::DatabaseStatus& after) = 0;
+};
+
 /// Thread-safe. `changed` is called (on any thread, without locks held) with the key of a write that did not
 /// come through because the object had changed or the server refused: reconcile it again.
 class StatusWriter {
  public:
   using Retry = std::function<void(const Key&)>;
 
-  StatusWriter(kube::Client& client, Caches& caches, const Clock& clock, Retry retry)
-      : client_(client), caches_(caches), clock_(clock), retry_(std::move(retry)) {}
+  /// `listener` may be null; it outlives the writer.
+  StatusWriter(kube::Client& client, Caches& caches, const Clock& clock, Retry retry,
+               StatusListener* listener = nullptr)
+      : client_(client), caches_(caches), clock_(clock), retry_(std::move(retry)), listener_(listener) {}
 
   /// Queues the write and starts it where fewer than kInFlight are under way. Never blocks.
   void submit(StatusWrite write);
@@ -65,15 +77,23 @@ class StatusWriter {
     std::chrono::steady_clock::time_point last_written{};
   };
 
+  /// The object as the cache had it when its status was sent; null where it was gone.
+  struct Before {
+    std::shared_ptr<const api::RlsMigration> migration;
+    std::shared_ptr<const api::RlsDatabase> database;
+  };
+
   void pump();
   void send(StatusWrite write);
-  void settle(const StatusWrite& write, const std::string& sent_version, Result<std::string> result);
-  void remember(const StatusWrite& write, const std::string& sent_version, std::string new_version);
+  [[nodiscard]] Before current(const StatusWrite& write) const;
+  void settle(const StatusWrite& write, const Before& before, Result<std::string> result);
+  void remember(const StatusWrite& write, const Before& before, std::string new_version);
 
   kube::Client& client_;
   Caches& caches_;
   const Clock& clock_;
   const Retry retry_;
+  StatusListener* const listener_;
 
   mutable std::mutex mutex_;  // guards everything below
   std::condition_variable idle_;

@@ -62,9 +62,10 @@ end_tree() {
 }
 
 # with_progress TEXT LOG COMMAND...: runs COMMAND with its output in LOG and tells
-# every 20 seconds that it still works. Ends the command when this shell is ended.
+# every 20 seconds that it still works, and how far it is if that is ninja. Ends the
+# command when this shell is ended.
 with_progress() {
-  local text=$1 log=$2 started=$SECONDS child status=0 next=20 traps
+  local text=$1 log=$2 started=$SECONDS child status=0 next=20 traps far
   shift 2
   "$@" >>"$log" 2>&1 9>&- </dev/null &
   child=$!
@@ -74,7 +75,8 @@ with_progress() {
   while kill -0 "$child" 2>/dev/null; do
     sleep 0.1
     if ((SECONDS - started >= next)); then
-      say "  $text: $((SECONDS - started)) s so far"
+      far=$(tail -n 1 "$log" | sed -n 's#^\[\([0-9]*/[0-9]*\).*#, \1 done#p')
+      say "  $text: $((SECONDS - started)) s so far$far"
       next=$((next + 20))
     fi
   done

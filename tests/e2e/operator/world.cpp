@@ -103,7 +103,7 @@ void World::write_kubeconfig() {
              "reading the kubeconfig")
             .out);
   };
-  const std::string token = trimmed(
+  token_ = trimmed(
       must(run({kubectl_program(), "-n", kAccountNamespace, "create", "token", kAccount, "--duration=2h"}),
            "creating a token")
           .out);
@@ -113,7 +113,7 @@ void World::write_kubeconfig() {
        << "', certificate-authority-data: '" << config(".clusters[0].cluster.certificate-authority-data")
        << "'}}]\n"
        << "contexts: [{name: o, context: {cluster: o, user: o}}]\n"
-       << "users: [{name: o, user: {token: '" << token << "'}}]\n";
+       << "users: [{name: o, user: {token: '" << token_ << "'}}]\n";
 }
 
 std::string World::uri(const std::string& user, const std::string& password,
@@ -227,6 +227,12 @@ Output World::sql_as_application(const std::string& project, const std::string& 
 
 std::string World::phase_in_database(const std::string& project) {
   return sql("SELECT migration_phase FROM rls_migration_status WHERE project_id = '" + project + "'");
+}
+
+void World::end_connections() {
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rls_operator_role' AND "
+      "datname = '" +
+      database_ + "'");
 }
 
 bool World::eventually(const std::function<bool()>& holds, std::chrono::seconds limit) {

@@ -53,6 +53,9 @@ class World {
   Output sql_as_application(const std::string& project, const std::string& statement);
   std::string phase_in_database(const std::string& project);
 
+  /// Ends the operator's connections to the test's database, as a network or a restart would.
+  void end_connections();
+
   /// Polls until `holds`; where it does not within `limit`, false, and the world's state is printed.
   bool eventually(const std::function<bool()>& holds, std::chrono::seconds limit = std::chrono::seconds{30});
 
@@ -60,13 +63,15 @@ class World {
   [[nodiscard]] const std::string& database() const { return database_; }
   [[nodiscard]] std::string operator_uri() const;
   [[nodiscard]] const std::string& operator_password() const { return operator_password_; }
+  /// The bearer token that the operator shows the API server.
+  [[nodiscard]] const std::string& token() const { return token_; }
 
  private:
   void write_kubeconfig();
   [[nodiscard]] std::string uri(const std::string& user, const std::string& password,
                                 const std::string& database) const;
 
-  std::string directory_, ns_, database_, server_, admin_uri_, address_;
+  std::string directory_, ns_, database_, server_, admin_uri_, address_, token_;
   std::string app_password_ = "app-canary-5Qz", operator_password_ = "operator-canary-7Yx";
   std::unique_ptr<Background> operator_;
 };

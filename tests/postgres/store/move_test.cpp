@@ -222,7 +222,7 @@ TEST_F(Batch, R_A3_OneTransactionAndFewStatements) {
   seam.restart();
   const auto results = store->move(moves, always(moves));
   ASSERT_TRUE(results.ok()) << results.error().message;
-  EXPECT_LE(seam.names.size(), 9U);
+  EXPECT_LE(seam.names.size(), 10U);
   EXPECT_EQ(
       value("SELECT count(DISTINCT xmin::text) FROM rls_migration_status WHERE migration_phase = 'shadow'"),
       "1");

@@ -42,7 +42,7 @@ TEST_F(Observing, NothingIsWrittenWhenNothingChanged) {
   const auto first = see("sm");
   seam.restart();
   const auto second = see("sm");
-  EXPECT_THAT(seam.names, ElementsAre("observe"));
+  EXPECT_THAT(seam.names, ElementsAre("observe", "evidence"));
   EXPECT_EQ(first.phase_since, second.phase_since);
   EXPECT_LT(first.now, second.now);
   EXPECT_EQ(ledger_rows("sm"), 1);
@@ -133,7 +133,7 @@ TEST_F(Observing, RaisedByHandIsDriftWithTheAimOfThatTime) {
   seam.restart();
   seen = see("sm", Phase::pending);  // lowered since: the aim of then stays
   EXPECT_EQ(seen.wanted_at_drift, Phase::shadow);
-  EXPECT_THAT(seam.names, ElementsAre("observe"));
+  EXPECT_THAT(seam.names, ElementsAre("observe", "evidence"));
 
   seen = see("sm", Phase::complete);  // raised: remembered, so that a lowering from here is seen
   EXPECT_EQ(seen.wanted_at_drift, Phase::complete);
@@ -185,11 +185,11 @@ TEST_F(Observing, ManyFirstSightsTakeFewStatements) {
   for (int i = 1; i <= 2500; ++i) queries.push_back({"p" + std::to_string(i), Phase::shadow});
   seam.restart();
   ASSERT_TRUE(store->observe(queries).ok());
-  EXPECT_LE(seam.names.size(), 20U);
+  EXPECT_LE(seam.names.size(), 27U);
   EXPECT_EQ(value("SELECT count(*) FROM rls_operator.transition WHERE kind = 'adopted'"), "2500");
   seam.restart();
   ASSERT_TRUE(store->observe(queries).ok());
-  EXPECT_THAT(seam.names, ElementsAre("observe"));
+  EXPECT_THAT(seam.names, ElementsAre("observe", "evidence"));
 }
 
 TEST_F(Observing, RowThatSomebodyHoldsHoldsNobodyElseUp) {

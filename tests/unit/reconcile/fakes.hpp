@@ -138,14 +138,21 @@ class FakeDatabase final : public postgres::ProjectDatabase {
 };
 
 /// An API server of which only status writes and Secrets matter. Replies are held back until `answer`.
-class FakeClient final : public kube::Client {
+class FakeClient : public kube::Client {
  public:
   struct Put {
     api::ObjectName name;
     std::string body;
     std::function<void(Result<std::string>)> done;
   };
+  /// An Event made, or with a `patched` name, one whose series was patched.
+  struct EventCall {
+    std::string patched;
+    std::string body;
+    std::function<void(Result<void>)> done;
+  };
   std::vector<Put> puts;
+  std::vector<EventCall> events;
   Result<std::string> secret = std::string(R"({"data":{"uri":"cG9zdGdyZXM6Ly9mYWtl"}})");
 
   Result<std::string> get(const kube::Resource&, const api::ObjectName&) override { return secret; }
@@ -153,8 +160,12 @@ class FakeClient final : public kube::Client {
                   std::function<void(Result<std::string>)> done) override {
     puts.push_back({name, std::move(body), std::move(done)});
   }
-  void create(const kube::Resource&, std::string, std::function<void(Result<void>)> done) override {
-    done({});
+  void create(const kube::Resource&, std::string body, std::function<void(Result<void>)> done) override {
+    events.push_back({"", std::move(body), std::move(done)});
+  }
+  void patch(const kube::Resource&, const api::ObjectName& name, std::string body,
+             std::function<void(Result<void>)> done) override {
+    events.push_back({name.name, std::move(body), std::move(done)});
   }
   void list_and_watch(const kube::Resource&, kube::ObjectSink&, std::function<void()>,
                       std::stop_token) override {}
