@@ -24,6 +24,7 @@ Look look_of(const Plan& plan, const Observation& seen) {
     case Standing::awaiting_gates: return {kTrue, kFalse, "AwaitingGates"};
     case Standing::suspended: return {kTrue, kFalse, "Suspended"};
     case Standing::held: return {kTrue, kFalse, "Held"};
+    case Standing::invalid_hold: return {kFalse, kFalse, "InvalidHold", false, true};
     case Standing::moving: return {kFalse, kFalse, "Transitioning", true};
     case Standing::unreachable: return {kFalse, kUnknown, seen.database_reason, true};
     case Standing::unreachable_long: return {kFalse, kUnknown, seen.database_reason};

@@ -160,6 +160,16 @@ Plan decide(const api::RlsMigration& migration, const api::DatabasePolicy& polic
     go_down(plan, plan.target, reason_down(migration, seen, plan.target));
     return plan;
   }
+  if (!migration.hold_at_unreadable.empty()) {
+    if (seen.phase < migration.spec.phase)
+      plan.gates = evaluate_gates({migration, policy, seen, next_phase(seen.phase)});
+    plan.standing = Standing::invalid_hold;
+    plan.message =
+        "annotation " + std::string(api::kHoldAtAnnotation) + " is " +
+        quoted(migration.hold_at_unreadable, 60) +
+        ": set it to pending, shadow, enforcing or complete, or remove it; until then nothing is promoted";
+    return plan;
+  }
   if (seen.phase == migration.spec.phase) {
     plan.target_reached = !plan.drifted;
     plan.standing = plan.drifted ? Standing::drifted : Standing::target_reached;

@@ -81,11 +81,7 @@ class AdoptedDatabase final : public ProjectDatabase {
 };
 
 Result<DatabaseFacts> AdoptedDatabase::open(const Claimant& claimant) {
-  const bool was_connected = connection_ != nullptr && connection_->usable();
   auto facts = open_once(claimant);
-  // A connection that died since the last call says nothing about the database: one more try.
-  const bool died = !facts && was_connected && !(connection_ && connection_->usable()) && !line_.is_cut();
-  if (died) facts = open_once(claimant);
   if (!facts) learn_from(facts.error());
   return facts;
 }

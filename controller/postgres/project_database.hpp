@@ -74,11 +74,12 @@ class ProjectDatabase {
 
   /// Connects where not connected, proves that this is the primary and the claim is ours, creates or upgrades
   /// the operator's own schema `rls_operator`, finds the adopted tables and columns in the catalogue.
-  /// Idempotent and cheap when nothing changed (one statement).
-  /// Terminal: Claimed, FenceLost, MissingTable, MissingColumn, MissingPrivilege (holds the SQL that a DBA
-  /// runs), UnsupportedTable, UnsupportedServer, SchemaTooNew. Transient: DatabaseUnreachable,
-  /// DatabaseMissing, DatabaseStarting, AuthenticationFailed, TlsFailed, NotPrimary, TooManyConnections and
-  /// what passes by itself.
+  /// Idempotent and cheap when nothing changed (one statement). A connection that died since the last call is
+  /// an error once (the caller may want to read the Secret anew); the next call connects. Terminal: Claimed,
+  /// FenceLost, MissingTable, MissingColumn, MissingPrivilege (holds the SQL that a DBA runs),
+  /// UnsupportedTable, UnsupportedServer, SchemaTooNew. Transient: DatabaseUnreachable, DatabaseMissing,
+  /// DatabaseStarting, AuthenticationFailed, TlsFailed, NotPrimary, TooManyConnections and what passes by
+  /// itself.
   virtual Result<DatabaseFacts> open(const Claimant& claimant) = 0;
 
   /// One Observation per query, in the order asked, from one snapshot; database state is `ok` in each.

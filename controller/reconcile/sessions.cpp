@@ -86,6 +86,9 @@ Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime:
             " was known. Point the Secret back; if the change is meant (pg_upgrade, restore), delete "
             "and re-create this RlsDatabase"));
   }
+  if (not_ok_for(name) > Duration{0}) {
+    log::info(kLogger, "database can be used again", {{"namespace", name.ns}, {"database", name.name}});
+  }
   note(name, true);
   return Open{held, &lane, std::move(lock), lane.database, std::move(facts).value()};
 }

@@ -16,7 +16,7 @@ GateResult soak_time(const GateInput& input) {
   result.passes_at = since + required;
   result.message = "clean since " + format_rfc3339_seconds(since) + ", " + format_duration(required) +
                    " needed in " + std::string(to_string(seen.phase)) + ": over at " +
-                   format_rfc3339_seconds(*result.passes_at);
+                   format_rfc3339_seconds(std::chrono::ceil<std::chrono::seconds>(*result.passes_at));
   return result;
 }
 

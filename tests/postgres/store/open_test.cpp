@@ -1,3 +1,7 @@
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 
 #include <chrono>
@@ -221,17 +225,32 @@ TEST_F(Opening, TooManyConnections) {
 }
 
 TEST_F(Opening, ServerThatDoesNotAnswerIsGivenUp) {
+  // Takes connections into its backlog and never says a word.
+  const int silent = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(silent, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(silent, 1), 0);
+  ASSERT_EQ(::getsockname(silent, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const std::string port = std::to_string(ntohs(address.sin_port));
+
   const auto began = std::chrono::steady_clock::now();
-  // A port of documentation addresses: packets go nowhere, or are refused at once.
-  const Error error = refused(*at("postgresql://op:secret@192.0.2.1:5432/d?connect_timeout=1"));
+  const Error error = refused(*at("postgresql://op:secret@127.0.0.1:" + port + "/d?connect_timeout=1"));
   EXPECT_EQ(error.reason, "DatabaseUnreachable");
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(3));
+  ::close(silent);
 }
 
-TEST_F(Opening, ConnectionThatDiedMeanwhileIsReplaced) {
+TEST_F(Opening, ConnectionThatDiedMeanwhileIsAnErrorOnceAndThenReplaced) {
   open();
   sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rls_operator_role' AND "
       "datname = current_database()");
+  // The caller hears of it, so that it can read the Secret anew before it connects again.
+  const auto died = store->open(claimant);
+  ASSERT_FALSE(died.ok());
+  EXPECT_EQ(died.error().kind, ErrorKind::transient);
   open();
   EXPECT_TRUE(see("sm").project_known);
 }

@@ -94,13 +94,21 @@ TEST(HoldGate, NamesEveryBrakeAndItsRemedy) {
   EXPECT_NE(gate.message.find("rls_operator.release"), std::string::npos);
 }
 
-TEST(HoldGate, AnUnreadableAnnotationBlocksButDemotesNothing) {
+// Whoever pulls the brake and misspells it must not see green.
+TEST(HoldGate, AnUnreadableAnnotationStallsAndDemotesNothing) {
   Case c;
   c.migration.hold_at_unreadable = "shadwo";
-  const Plan plan = decide(c.migration, c.policy, c.seen);
-  EXPECT_EQ(plan.step, StepKind::none);
-  EXPECT_EQ(plan.standing, Standing::held);
-  EXPECT_NE(plan.message.find("shadwo"), std::string::npos);
+  for (const Phase phase : {Phase::shadow, Phase::enforcing}) {
+    c.seen.phase = c.seen.last_ours = phase;
+    const Plan plan = decide(c.migration, c.policy, c.seen);
+    EXPECT_EQ(plan.step, StepKind::none);
+    EXPECT_EQ(plan.standing, Standing::invalid_hold);
+    EXPECT_NE(plan.message.find("shadwo"), std::string::npos);
+    EXPECT_NE(api::find_condition(conditions_of(plan, c.seen, 1), "Stalled"), nullptr);
+    EXPECT_FALSE(plan.target_reached);
+  }
+  c.migration.spec.phase = Phase::pending;
+  EXPECT_EQ(decide(c.migration, c.policy, c.seen).step, StepKind::down) << "a lowered spec still counts";
 }
 
 TEST(EvidenceGate, UnknownAndIncompleteNeverPass) {
