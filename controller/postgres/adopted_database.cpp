@@ -58,7 +58,8 @@ class AdoptedDatabase final : public ProjectDatabase {
   Result<std::vector<MoveResult>> settle(InDoubt doubt);
   std::optional<Error> not_open() const;
   OpenDatabase opened() {
-    return {*connection_, known_->catalogue, timeouts_, *epoch_, known_->hello.utf8, known_->policies};
+    return {*connection_,     known_->catalogue,        timeouts_, *epoch_, known_->hello.utf8,
+            known_->policies, known_->hello.search_path};
   }
   /// An error may mean that what we know does not hold any more: then the next `open` looks anew.
   void learn_from(const Error& error);
@@ -118,6 +119,8 @@ Result<DatabaseFacts> AdoptedDatabase::open_once(const Claimant& claimant) {
 Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
   auto hello = greet(*connection_, timeouts_);
   if (!hello) return hello.error();
+  // In a schema of somebody else's, ledger, clocks and holds could be made up.
+  if (hello->schema_is_there && !hello->schema_is_ours) return schema_not_ours(*hello);
   // Where the version is there, an installation that turns out to be older is found by reading it.
   if (!hello->version_is_there) {
     if (auto installed = install_schema(*connection_, timeouts_, *hello); !installed)

@@ -38,6 +38,7 @@ class Mover {
   Ended choose();
   Ended apply_all();
   std::optional<SqlFailure> apply(std::span<const Chosen> rows);
+  std::optional<SqlFailure> use_our_path();
   Ended apply_carefully(std::span<const Chosen> rows);
   void refuse(const Chosen& row, const SqlFailure& failure);
   Ended write_audit();
@@ -53,6 +54,7 @@ class Mover {
   std::vector<MoveResult> results_;
   std::vector<Chosen> chosen_;
   Backend backend_;
+  bool path_is_theirs_ = false;
 };
 
 Attempt Mover::run() {
@@ -98,7 +100,10 @@ Mover::Ended Mover::choose() {
     const bool held = failure->is("55P03") && asked.size() > 1;
     return held ? Attempt(RowsHeld{std::get<Error>(ended)}) : ended;
   }
-  auto looked = look(database_, queries, Policies::as_last_seen);
+  // What goes down needs no evidence: counting it must not be able to hold a demotion up.
+  const bool all_down =
+      std::all_of(moves_.begin(), moves_.end(), [](const Move& m) { return m.to < m.from; });
+  auto looked = look(database_, queries, Policies::as_last_seen, all_down ? Counting::none : Counting::all);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
   const auto& sightings = std::get<0>(looked).projects;
   for (std::size_t k = 0; k < asked.size(); ++k) {
@@ -138,7 +143,17 @@ Attempt Mover::explained(const SqlFailure& failure, std::span<const std::string>
   return explain(database_, failure, kDoing, projects);
 }
 
-/// One statement for all of the rows.
+/// After strangers' triggers had their search path: ours again, for statements that are not proof against
+/// theirs.
+std::optional<SqlFailure> Mover::use_our_path() {
+  if (!path_is_theirs_) return std::nullopt;
+  path_is_theirs_ = false;
+  constexpr std::string_view kOurs =
+      "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+  return database_.connection.script("search_path", kOurs).failure;
+}
+
+/// Two statements for all of the rows: the ledger first, then the phases.
 std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
   ArrayText project, ordinal, from, to, reason, actor;
   std::map<std::string_view, std::size_t> by_project;
@@ -152,20 +167,32 @@ std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
     actor.add(move.actor);
     by_project.emplace(move.project, row.index);
   }
-  const std::array<std::string, 7> parameters = {project.take(),
+  if (const auto failure = use_our_path()) return failure;
+  const std::string projects = project.take(), from_phases = from.take(), to_phases = to.take();
+  const std::array<std::string, 8> parameters = {projects,
                                                  ordinal.take(),
-                                                 from.take(),
-                                                 to.take(),
+                                                 from_phases,
+                                                 to_phases,
                                                  reason.take(),
                                                  actor.take(),
-                                                 std::to_string(database_.epoch)};
+                                                 std::to_string(database_.epoch),
+                                                 database_.search_path};
   const Reply reply = database_.connection.run("apply", database_.catalogue.apply, parameters);
   if (!reply.ok()) return reply.failure;
+  path_is_theirs_ = true;
+  if (reply.rows.size() != rows.size()) {
+    return SqlFailure{"40001", "the ledger did not take every row: the claim is gone", false};
+  }
+  const std::array<std::string, 4> phases = {projects, from_phases, to_phases, std::string(reply.rows.text(0, 3))};
+  const Reply changed = database_.connection.run("set_phases", database_.catalogue.set_phases, phases);
+  if (!changed.ok()) return changed.failure;
+  std::size_t as_wanted = 0;
+  for (std::size_t k = 0; k < changed.rows.size(); ++k) as_wanted += changed.rows.boolean(k, 1) ? 1 : 0;
+  if (as_wanted != rows.size()) {
+    return SqlFailure{"P0001", "a trigger on " + database_.catalogue.status_table + " suppressed the change",
+                      false};
+  }
   for (std::size_t k = 0; k < reply.rows.size(); ++k) {
-    if (!reply.rows.boolean(k, 3)) {
-      return SqlFailure{"P0001",
-                        "a trigger on " + database_.catalogue.status_table + " suppressed the change", false};
-    }
     const std::size_t index = by_project.at(reply.rows.text(k, 0));
     const Move& move = moves_[index];
     results_[index].outcome = MoveOutcome::moved;
@@ -190,6 +217,7 @@ Mover::Ended Mover::apply_carefully(std::span<const Chosen> rows) {
   if (!is_rows_own(*failure)) return Attempt(to_error(*failure, kDoing));
   const Reply back = script("ROLLBACK TO SAVEPOINT rls_batch; RELEASE SAVEPOINT rls_batch");
   if (!back.ok()) return Attempt(to_error(*back.failure, kDoing));
+  path_is_theirs_ = true;  // or not any more: it went back with the savepoint
   for (const Chosen& row : rows) results_[row.index] = {};
   if (rows.size() == 1) {
     refuse(rows.front(), *failure);

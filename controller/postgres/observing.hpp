@@ -38,6 +38,7 @@ struct OpenDatabase {
   std::int64_t epoch;
   bool utf8;
   PolicyCache& policies;
+  const std::string& search_path;  ///< of strangers: their triggers run under it
 };
 
 /// What is known of one project, with the ledger's side of it.
@@ -49,9 +50,13 @@ struct Sighting {
   std::optional<Phase> wanted_in_ledger;  ///< where it is drift
 };
 
+/// Whether the violations are counted; where not, they are unknown.
+enum class Counting { all, none };
+
 struct Look {
   std::vector<Sighting> projects;  ///< one a query, in order
   PolicyWatch policies;
+  Counting counting = Counting::all;
 };
 
 /// Why no database can hold a project of that name; empty where one can.
@@ -62,7 +67,7 @@ enum class Policies { of_late, as_last_seen };
 
 /// One statement, and one more where the policies must be looked at again. Writes nothing.
 std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries,
-                                    Policies policies);
+                                    Policies policies, Counting counting = Counting::all);
 
 /// Checks in the open transaction that we still are the leader, and locks out who would be the next until its
 /// end. The backend's identity, to end it where the COMMIT comes to be in doubt.

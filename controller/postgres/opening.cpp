@@ -16,7 +16,9 @@ Error not_primary(bool in_recovery) {
                                              : "the database is read-only (default_transaction_read_only)");
 }
 
-Error schema_not_creatable(const Hello& hello) {
+}  // namespace
+
+Error schema_not_ours(const Hello& hello) {
   const std::string ours = "rls_operator";
   if (!hello.schema_is_there) {
     return terminal("MissingPrivilege", "role " + hello.role + " may not create schema " + ours +
@@ -30,9 +32,13 @@ Error schema_not_creatable(const Hello& hello) {
                                           ours + " OWNER TO " + hello.role + ";");
 }
 
-}  // namespace
-
 Result<Hello> greet(Connection& connection, const Timeouts& timeouts) {
+  // First of all and by itself: names are looked up when a statement is parsed, and a function or operator of
+  // a user who may create in a schema of the path would be run as us wherever it fits better than the
+  // server's own.
+  const Reply path = connection.script(
+      "search_path", "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)");
+  if (!path.ok()) return to_error(*path.failure, "set the search path");
   const std::array<std::string, 2> parameters = {std::to_string(timeouts.statement.count()),
                                                  std::to_string(timeouts.lock.count())};
   const Reply reply = connection.run("hello", sql::hello, parameters);
@@ -52,14 +58,14 @@ Result<Hello> greet(Connection& connection, const Timeouts& timeouts) {
   hello.schema_is_there = !rows.is_null(0, 11);
   hello.schema_is_ours = rows.boolean(0, 11);
   hello.version_is_there = rows.boolean(0, 12);
+  hello.search_path = rows.text(0, 13);
   return hello;
 }
 
 Result<void> install_schema(Connection& connection, const Timeouts& timeouts, const Hello& hello) {
   constexpr std::string_view kDoing = "install schema rls_operator";
   // The owner's rights count, also where the schema is there: in somebody else's, tables could be swapped.
-  if (hello.schema_is_there ? !hello.schema_is_ours : !hello.may_create_schema)
-    return schema_not_creatable(hello);
+  if (hello.schema_is_there ? !hello.schema_is_ours : !hello.may_create_schema) return schema_not_ours(hello);
   Transaction transaction(connection, timeouts);
   if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
   Reply reply = connection.script("lock_schema",

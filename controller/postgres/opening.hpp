@@ -14,6 +14,7 @@ namespace rls::postgres {
 struct Hello {
   std::string server_version;  ///< "15.18"
   bool utf8 = true;            ///< false: only ASCII names can be asked for
+  std::string search_path;     ///< of this role here, as strangers' triggers know it
   std::string role;            ///< quoted
   std::string database;        ///< quoted
   bool may_create_schema = false;
@@ -24,6 +25,9 @@ struct Hello {
 
 /// Sets the connection up. NotPrimary, UnsupportedServer.
 Result<Hello> greet(Connection& connection, const Timeouts& timeouts);
+
+/// What is said where schema `rls_operator` cannot be made, or is there and somebody else's.
+Error schema_not_ours(const Hello& hello);
 
 /// Creates schema `rls_operator`, or brings it to this version; two operators at once take turns.
 /// MissingPrivilege holds the SQL that a DBA runs instead. SchemaTooNew where a newer operator was here.

@@ -1,5 +1,5 @@
--- The moves: ledger row and phase. A project that misses in `changed`, or has another phase there, was refused
--- silently by a trigger.
+-- The ledger rows of the moves. The last column makes the search path of the database's own users hold until the end
+-- of the transaction: triggers of strangers on the tables that are written next may count on it.
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 m AS MATERIALIZED (
   SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
@@ -12,17 +12,6 @@ ledger AS (
          clock.now
   FROM m CROSS JOIN clock CROSS JOIN rls_operator.claim c
   RETURNING id, project_id, at
-),
-changed AS (
-  UPDATE {{status}} s
-  SET {{status.phase}} = m.to_phase::{{status.phase_type}},
-      {{status.enabled}} = m.to_phase IN ('enforcing', 'complete'),
-      {{status.migrated_at}} = CASE WHEN m.to_phase = 'complete' THEN clock.now
-                                    WHEN m.from_phase = 'complete' THEN NULL
-                                    ELSE s.{{status.migrated_at}} END{{status.touch}}
-  FROM m CROSS JOIN clock
-  WHERE s.{{status.project_text}} = m.project
-  RETURNING m.project, s.{{status.phase}}::text = m.to_phase AS as_wanted
 )
-SELECT l.project_id, l.id, (extract(epoch FROM l.at) * 1000000)::bigint, coalesce(changed.as_wanted, false)
-FROM ledger l LEFT JOIN changed ON changed.project = l.project_id
+SELECT l.project_id, l.id, (extract(epoch FROM l.at) * 1000000)::bigint, l.at::text, set_config('search_path', $8::text, true)
+FROM ledger l
