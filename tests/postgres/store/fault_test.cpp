@@ -142,10 +142,9 @@ TEST_F(Faults, LostReplyOfACommitIsFoundOutAtOnce) {
   see("sm", Phase::shadow);
   const std::vector<Move> moves = {a_move("sm", Phase::pending, Phase::shadow)};
   seam.restart();
-  seam.fault_at = 8;
+  seam.fault_on = "COMMIT";
   seam.fault = Fault::lose_reply;
   const auto results = store->move(moves, always(moves));
-  ASSERT_EQ(seam.names[7], "COMMIT");
   ASSERT_TRUE(results.ok()) << results.error().message;
   EXPECT_EQ(results.value()[0].outcome, MoveOutcome::moved);
   ASSERT_TRUE(results.value()[0].entry);
@@ -158,10 +157,9 @@ TEST_F(Faults, CommitThatNeverArrivedIsKnownNotToHaveHappened) {
   see("sm", Phase::shadow);
   const std::vector<Move> moves = {a_move("sm", Phase::pending, Phase::shadow)};
   seam.restart();
-  seam.fault_at = 8;
+  seam.fault_on = "COMMIT";
   seam.fault = Fault::fail_before;
   const auto results = store->move(moves, always(moves));
-  ASSERT_EQ(seam.names[7], "COMMIT");
   ASSERT_FALSE(results.ok());
   EXPECT_EQ(results.error().kind, ErrorKind::transient);
   EXPECT_EQ(phase_of("sm"), "pending");
@@ -176,7 +174,7 @@ TEST_F(Faults, WhatCannotBeFoundOutStaysInDoubt) {
     if (what == "COMMIT") sql("ALTER DATABASE " + database + " CONNECTION LIMIT 0");
   };
   seam.restart();
-  seam.fault_at = 8;
+  seam.fault_on = "COMMIT";
   seam.fault = Fault::lose_reply;
   const auto results = store->move(moves, always(moves));
   ASSERT_FALSE(results.ok());

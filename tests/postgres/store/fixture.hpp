@@ -20,19 +20,23 @@ class TestSeam final : public Seam {
  public:
   std::vector<std::string> names;
   std::uint64_t fault_at = 0;  ///< counted from the last `restart`; 0: none
+  std::string fault_on;        ///< the first statement of that name
   Fault fault = Fault::none;
   std::function<void(std::string_view)> before;  ///< called before each statement
 
   void restart() {
     names.clear();
     fault_at = 0;
+    fault_on.clear();
   }
 
  private:
   Fault choose(std::uint64_t, CallKind, std::string_view what) override {
     names.emplace_back(what);
     if (before) before(what);
-    return names.size() == fault_at ? fault : Fault::none;
+    const bool named = !fault_on.empty() && what == fault_on;
+    if (named) fault_on.clear();
+    return named || names.size() == fault_at ? fault : Fault::none;
   }
 };
 
