@@ -56,7 +56,7 @@ class AdoptedDatabase final : public ProjectDatabase {
   Result<DatabaseFacts> accept(const State& state);
   Result<std::vector<MoveResult>> settle(InDoubt doubt);
   std::optional<Error> not_open() const;
-  OpenDatabase opened() { return {*connection_, known_->catalogue, timeouts_, *epoch_, known_->hello.utf8}; }
+  OpenDatabase opened() { return {*connection_, known_->catalogue, timeouts_, claimant_, *epoch_, known_->hello.utf8}; }
   /// An error may mean that what we know does not hold any more: then the next `open` looks anew.
   void learn_from(const Error& error);
 
@@ -101,8 +101,9 @@ Result<DatabaseFacts> AdoptedDatabase::open_once(const Claimant& claimant) {
   }
   auto state = read_state(*connection_, claimant);
   if (!state) return state.error();
-  // The schema went away under us (a restore, a person): make it anew, once.
-  if (state->needs_install || state->needs_claim) {
+  if (auto changed = refuse_system(claimant, state->system_identifier)) return *changed;
+  // The schema went away under us (a restore, a person), or there is a yes to take over: once.
+  if (state->needs_install || state->needs_claim || state->takes_over) {
     known_.reset();
     if (auto prepared = prepare(claimant); !prepared) return prepared.error();
     state = read_state(*connection_, claimant);
@@ -115,6 +116,8 @@ Result<DatabaseFacts> AdoptedDatabase::open_once(const Claimant& claimant) {
 Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
   auto hello = greet(*connection_, timeouts_);
   if (!hello) return hello.error();
+  // Before anything is written.
+  if (auto changed = refuse_system(claimant, hello->system_identifier)) return *changed;
   // Where the version is there, an installation that turns out to be older is found by reading it.
   if (!hello->version_is_there) {
     if (auto installed = install_schema(*connection_, timeouts_, *hello); !installed)
@@ -131,6 +134,12 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
   if (state->needs_claim) {
     if (auto claimed = take_claim(*connection_, claimant); !claimed) return claimed.error();
   }
+  if (state->takes_over) {
+    if (auto taken = take_over(*connection_, timeouts_, claimant, *state->takes_over); !taken)
+      return taken.error();
+    log::warn(kLogger, "the database was taken over from another owner",
+              {{"database", settings_.where}, {"by", claimant.database.str()}});
+  }
   auto catalogue = read_catalogue(*connection_, schema_, hello->role);
   if (!catalogue) return catalogue.error();
   if (!catalogue->no_audit_rows_because.empty()) {
@@ -142,7 +151,7 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
 }
 
 Result<DatabaseFacts> AdoptedDatabase::accept(const State& state) {
-  if (state.needs_install || state.needs_claim) {
+  if (state.needs_install || state.needs_claim || state.takes_over) {
     return transient("DatabaseError", "schema rls_operator changes while it is read");
   }
   if (!epoch_) epoch_ = state.epoch;

@@ -31,12 +31,14 @@ class Mover {
   struct Chosen {
     std::size_t index;  // into moves_
     std::int64_t ordinal;
+    bool has_row;  // in the status table; else the move makes it
   };
   /// Ends the attempt where it holds something.
   using Ended = std::optional<Attempt>;
 
   Ended choose();
   Ended apply_all();
+  std::optional<SqlFailure> make_rows(std::span<const Chosen> rows);
   std::optional<SqlFailure> apply(std::span<const Chosen> rows);
   Ended apply_carefully(std::span<const Chosen> rows);
   void refuse(const Chosen& row, const SqlFailure& failure);
@@ -108,12 +110,20 @@ Mover::Ended Mover::choose() {
     const bool settled =
         sighting.ledger == Sighting::Ledger::agrees || sighting.ledger == Sighting::Ledger::aimed_higher;
     if (!sighting.observation.project_known || !settled || sighting.observation.phase != move.from) continue;
-    if (mode_.held && !free.contains(move.project)) {
+    if (mode_.held && sighting.has_row && !free.contains(move.project)) {
       results_[asked[k]] = {MoveOutcome::failed, std::nullopt, mode_.held};
       continue;
     }
     if (again_(asked[k], sighting.observation) != move.to) continue;
-    chosen_.push_back({asked[k], sighting.ordinal + 1});
+    const std::string& no_row = database_.catalogue.no_new_rows_because;
+    if (!sighting.has_row && move.from != move.to && !no_row.empty()) {
+      results_[asked[k]] = {MoveOutcome::failed, std::nullopt,
+                            terminal("MoveRefused", "project " + quoted(move.project) + " has no row in " +
+                                                        database_.catalogue.status_table +
+                                                        ", and none can be made: " + no_row)};
+      continue;
+    }
+    chosen_.push_back({asked[k], sighting.ordinal + 1, sighting.has_row});
   }
   return std::nullopt;
 }
@@ -138,8 +148,24 @@ Attempt Mover::explained(const SqlFailure& failure, std::span<const std::string>
   return explain(database_, failure, kDoing, projects);
 }
 
-/// One statement for all of the rows.
+/// Gives registered projects, which have none, their row in the status table.
+std::optional<SqlFailure> Mover::make_rows(std::span<const Chosen> rows) {
+  ArrayText project;
+  bool any = false;
+  for (const Chosen& row : rows) {
+    const Move& move = moves_[row.index];
+    if (row.has_row || move.from == move.to) continue;
+    project.add(move.project);
+    any = true;
+  }
+  if (!any) return std::nullopt;
+  const std::array<std::string, 1> parameters = {project.take()};
+  return database_.connection.run("new_rows", database_.catalogue.new_rows, parameters).failure;
+}
+
+/// One statement for all of the rows; one more where some are not there yet.
 std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
+  if (auto failure = make_rows(rows)) return failure;
   ArrayText project, ordinal, from, to, reason, actor;
   std::map<std::string_view, std::size_t> by_project;
   for (const Chosen& row : rows) {
@@ -170,7 +196,7 @@ std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
     const Move& move = moves_[index];
     results_[index].outcome = MoveOutcome::moved;
     results_[index].entry = api::HistoryEntry{.id = std::string(reply.rows.text(k, 1)),
-                                              .from = move.from,
+                                              .from = move.from == move.to ? std::nullopt : std::optional(move.from),
                                               .to = move.to,
                                               .time = reply.rows.time(k, 2).value_or(Time{}),
                                               .reason = move.reason};
@@ -213,16 +239,20 @@ Mover::Ended Mover::write_audit() {
   if (!mode_.write_audit) return std::nullopt;
   for (std::size_t first = 0; first < chosen_.size(); first += kRowsAtOnce) {
     ArrayText project, from, to, reason, actor;
+    bool any = false;
     for (const Chosen& row :
          std::span(chosen_).subspan(first, std::min(kRowsAtOnce, chosen_.size() - first))) {
       if (results_[row.index].outcome != MoveOutcome::moved) continue;
       const Move& move = moves_[row.index];
+      if (move.from == move.to) continue;  // accepted: the phase did not change
+      any = true;
       project.add(move.project);
       from.add(to_string(move.from));
       to.add(to_string(move.to));
       reason.add(move.reason);
       actor.add(move.actor);
     }
+    if (!any) continue;
     const std::array<std::string, 5> parameters = {project.take(), from.take(), to.take(), reason.take(),
                                                    actor.take()};
     const Reply reply = database_.connection.run("audit", database_.catalogue.audit, parameters);

@@ -219,8 +219,8 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
       case postgres::MoveOutcome::moved:
         item.outcome.failure.reset();
         moved.push_back(&item);
-        observer_.transition(tried.from, tried.to, Moved::committed);
-        log::info(kLogger, "project moved",
+        if (tried.from != tried.to) observer_.transition(tried.from, tried.to, Moved::committed);
+        log::info(kLogger, tried.from == tried.to ? "phase accepted" : "project moved",
                   {{"namespace", name.ns},
                    {"name", name.name},
                    {"project", tried.project},

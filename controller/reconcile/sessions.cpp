@@ -67,25 +67,23 @@ Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime:
     return {};
   };
 
+  const postgres::Claimant claimant{.install_id = install_id_,
+                                    .database = name,
+                                    .database_uid = database.meta.uid,
+                                    .known_system = database.status.system_identifier,
+                                    .accept_system = database.accept_system,
+                                    .take_over = database.take_over};
   const bool was_made = lane.database != nullptr;
   if (auto ready = ensure_made(); !ready) return fail(ready.error());
-  auto facts = lane.database->open({install_id_, name, database.meta.uid});
+  auto facts = lane.database->open(claimant);
   if (!facts && was_made) {
     // It worked before: the connection may have died, or the password was changed. Once more with a fresh
     // Secret.
     lane.database.reset();
     if (auto ready = ensure_made(); !ready) return fail(ready.error());
-    facts = lane.database->open({install_id_, name, database.meta.uid});
+    facts = lane.database->open(claimant);
   }
   if (!facts) return fail(facts.error());
-  const std::string& known = database.status.system_identifier;
-  if (!known.empty() && known != facts->system_identifier) {
-    return fail(terminal(
-        "DatabaseChanged",
-        "another server answers: system identifier " + facts->system_identifier + ", " + known +
-            " was known. Point the Secret back; if the change is meant (pg_upgrade, restore), delete "
-            "and re-create this RlsDatabase"));
-  }
   if (not_ok_for(name) > Duration{0}) {
     log::info(kLogger, "database can be used again", {{"namespace", name.ns}, {"database", name.name}});
   }

@@ -14,4 +14,5 @@ SELECT set_config('jit', 'off', false),
        (SELECT pg_has_role(n.nspowner, 'USAGE') FROM pg_namespace n WHERE n.nspname = 'rls_operator'),
        -- Not to_regclass: it fails where the schema is somebody else's and we may not use it.
        EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-               WHERE n.nspname = 'rls_operator' AND c.relname = 'version')
+               WHERE n.nspname = 'rls_operator' AND c.relname = 'version'),
+       (SELECT system_identifier::text FROM pg_control_system())

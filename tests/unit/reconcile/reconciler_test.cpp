@@ -1,5 +1,6 @@
 #include "controller/reconcile/reconciler.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/unit/reconcile/fakes.hpp"
@@ -172,6 +173,44 @@ TEST(Reconciler, AnotherServerBehindTheSameNameStalls) {
   EXPECT_EQ(bench.reason("sm"), "DatabaseChanged");
   EXPECT_EQ(bench.reason("sm", "Stalled"), "DatabaseChanged");
   EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+}
+
+TEST(Reconciler, AnotherServerIsAcceptedByAnnotation) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::pending);
+  bench.look_at_database();
+  bench.world.system_identifier = "8000";
+  bench.look_at_database();
+  auto database = *bench.caches.databases.get({Bench::kNamespace, "main"});
+  EXPECT_THAT(api::find_condition(database.status.conditions, "Ready")->message,
+              testing::HasSubstr("kubectl --namespace tenants annotate rlsdatabase main "
+                                 "rls-operator.dev/accept-system=8000 --overwrite"));
+  database.accept_system = "8000";
+  bench.caches.databases.upsert(database);
+  bench.look_at_database();
+  EXPECT_EQ(bench.caches.databases.get({Bench::kNamespace, "main"})->status.system_identifier, "8000");
+  EXPECT_EQ(bench.reason("sm"), "TargetReached");
+  bench.world.system_identifier = "7000";
+  bench.look_at_database();
+  EXPECT_EQ(bench.reason("sm"), "DatabaseChanged") << "the yes was to the other one";
+}
+
+TEST(Reconciler, ARaiseIsAcceptedByAnnotationAndTheSoakStartsThen) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::enforcing,
+                                .last_ours = Phase::shadow,
+                                .wanted_at_drift = Phase::enforcing,
+                                .drift_number = 2};
+  bench.apply("sm", Phase::enforcing);
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.reason("sm"), "Drifted");
+  EXPECT_EQ(bench.world.transactions, 0);
+  bench.apply("sm", Phase::enforcing, [](api::RlsMigration& migration) { migration.adopt_phase = "enforcing@2"; });
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.reason("sm"), "TargetReached");
+  EXPECT_EQ(bench.status("sm").phase_since, bench.world.now);
+  EXPECT_EQ(bench.observer.moved, 0) << "nothing moved";
 }
 
 TEST(Reconciler, AMissingDatabaseObjectIsNamed) {
