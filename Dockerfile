@@ -12,22 +12,21 @@ COPY dev/install dev/install
 COPY dev/lib/common.sh dev/lib/common.sh
 RUN dev/install build --yes && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
 
-COPY CMakeLists.txt CMakePresets.json ./
-COPY controller controller
-COPY metrics metrics
-RUN --mount=type=cache,id=rls-operator-ccache,target=/root/.cache/ccache \
-    cmake --preset release -DRLS_TESTS=OFF \
- && cmake --build build/release --target rls-operator \
- && install -D --strip --mode=755 build/release/controller/rls-operator /out/rls-operator
-
-# The packages that hold the libraries which the program is linked with, directly or not: nothing to keep up to
-# date by hand. dpkg knows them by their real paths, below /usr or not.
-RUN set -eu; \
+# All that .dockerignore lets through. Few steps: some builders keep a whole copy of the file system for each.
+COPY . .
+# /out/packages: those that hold the libraries which the program is linked with, directly or not, so that there is no
+# list to keep up to date. dpkg knows a library by its path with /usr or without.
+RUN --mount=type=cache,id=rls-operator-ccache,target=/root/.cache/ccache set -eu; \
+    cmake --preset release -DRLS_TESTS=OFF; \
+    cmake --build build/release --target rls-operator; \
+    install -D --strip --mode=755 build/release/controller/rls-operator /out/rls-operator; \
     ldd /out/rls-operator | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | while read -r library; do \
       real=$(readlink -f "$library"); \
       dpkg-query --search "$real" 2>/dev/null || dpkg-query --search "${real#/usr}"; \
     done | cut -d : -f 1 | sort -u >/out/packages; \
-    test -s /out/packages
+    test -s /out/packages; \
+    ccache --show-stats | grep -i hits | head -n 1 || true; \
+    rm -rf build
 
 # ---- runtime ----------------------------------------------------------------------------------------------
 FROM ${RUNTIME_BASE} AS runtime

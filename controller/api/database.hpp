@@ -62,7 +62,7 @@ struct DatabaseSpec {
   std::string schema = "public";                          ///< where the adopted objects live
   Duration lock_timeout = std::chrono::seconds{5};        ///< R-C3
   Duration statement_timeout = std::chrono::seconds{30};  ///< R-C3
-  DatabasePolicy policy;
+  DatabasePolicy policy{};
   bool operator==(const DatabaseSpec&) const = default;
 };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/app/bind_address.hpp"
+#include "controller/app/config_file.hpp"
 #include "controller/base/text.hpp"
 #include "controller/base/time.hpp"
 
@@ -21,18 +22,68 @@ std::string must_be(std::string_view what, const std::string& got) {
   return "must be " + std::string(what) + ", not " + rls::quoted(got);
 }
 
-/// One flag with a value. CLI11 puts the flag's name before what `take` complains of.
-void add_flag(CLI::App& app, const std::string& name, const std::string& value, const std::string& help,
-              Take take, const std::string& group = "Flags") {
-  app.add_option_function<std::string>(
-         "--" + name,
-         [name, take](const std::string& text) {
-           if (std::string wrong = take(text); !wrong.empty()) throw CLI::ValidationError("--" + name, wrong);
-         },
-         help)
-      ->type_name(value)
-      ->group(group);
-}
+/// The flags that have a value, which are the keys of the configuration file, too.
+class Flags {
+ public:
+  explicit Flags(CLI::App& app) : app_(app) {}
+
+  /// CLI11 puts the flag's name before what `take` complains of.
+  void add(const std::string& name, const std::string& value, const std::string& help, const Take& take,
+           const std::string& group = "Flags") {
+    takes_.push_back({config_key(name), take});
+    option(name, value, help, group, [this, name, take](const std::string& text) {
+      if (std::string wrong = take(text); !wrong.empty()) throw CLI::ValidationError("--" + name, wrong);
+      given_.push_back({take, text});
+    });
+  }
+
+  /// One that only the command line has.
+  void add_unfiled(const std::string& name, const std::string& value, const std::string& help,
+                   std::string& out) {
+    option(name, value, help, "Flags", [&out](const std::string& text) { out = text; });
+  }
+
+  /// Takes what the file says; then once more what the command line says, which wins. What is wrong with the
+  /// file, or nothing.
+  std::string take_file(const std::string& path) {
+    const auto entries = read_config_file(path);
+    if (!entries) return entries.error().message;
+    for (const ConfigEntry& entry : *entries) {
+      const auto found = std::find_if(takes_.begin(), takes_.end(),
+                                      [&](const auto& known) { return known.key == entry.key; });
+      const std::string where = path + ":" + std::to_string(entry.line) + ": ";
+      if (found == takes_.end()) {
+        return where + rls::quoted(entry.key) + " is no key; these are: " + keys();
+      }
+      if (const std::string wrong = found->take(entry.value); !wrong.empty()) {
+        return where + entry.key + ": " + wrong;
+      }
+    }
+    for (const auto& [take, text] : given_) take(text);
+    return {};
+  }
+
+ private:
+  struct Known {
+    std::string key;
+    Take take;
+  };
+
+  void option(const std::string& name, const std::string& value, const std::string& help,
+              const std::string& group, const std::function<void(const std::string&)>& taken) {
+    app_.add_option_function<std::string>("--" + name, taken, help)->type_name(value)->group(group);
+  }
+
+  std::string keys() const {
+    std::string all;
+    for (const Known& known : takes_) all += (all.empty() ? "" : ", ") + known.key;
+    return all;
+  }
+
+  CLI::App& app_;
+  std::vector<Known> takes_;
+  std::vector<std::pair<Take, std::string>> given_;
+};
 
 Take into(std::string& out) {
   return [&out](const std::string& text) {
@@ -105,43 +156,49 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
       ->group("Flags");
   app.set_help_flag("--help", "Print this help and exit")->group("Flags");
 
-  add_flag(app, "kubeconfig", "FILE",
-           "How to reach the Kubernetes API (default: $KUBECONFIG, else the Pod's service account)",
-           into(out.kubeconfig));
-  add_flag(app, "context", "NAME", "Context of the kubeconfig (default: its current one)", into(out.context));
-  add_flag(app, "namespace", "NAME", "Namespace to work in (default: all)",
-           name_into(out.ns, "-", 63, "the name of a namespace (lower-case letters, digits and -)"));
-  add_flag(app, "workers", "N", "Batches worked on at the same time, 1 to 64 (default: 4)",
-           [&out](const std::string& text) { return take_workers(out.workers, text); });
-  add_flag(app, "observe-interval", "DURATION",
-           "How often each database is looked at as a whole, 1s to 1h (default: 15s)",
-           [&out](const std::string& text) { return take_interval(out.observe_interval, text); });
-  add_flag(app, "bind-address", "HOST:PORT",
-           "Where /healthz, /readyz and /metrics are served; port 0: any free one, which is logged "
-           "(default: 0.0.0.0:8080)",
-           [&out](const std::string& text) {
-             const auto address = parse_bind_address(text);
-             if (!address.ok()) return address.error().message;
-             out.bind_address = text;
-             return std::string{};
-           });
-  add_flag(app, "metrics-projects", "on|off",
-           "Metrics of every project (on), or only their sums per database (off) (default: on)",
-           one_of<bool>(out.metrics_projects, {{"on", true}, {"off", false}}));
-  add_flag(app, "log-level", "LEVEL", "The least that is logged: debug, info, warn or error (default: info)",
-           one_of<log::Level>(out.log_level, {{"debug", log::Level::debug},
-                                              {"info", log::Level::info},
-                                              {"warn", log::Level::warn},
-                                              {"error", log::Level::error}}));
-  add_flag(
-      app, "log-format", "FORMAT", "json or console (default: console where stderr is a terminal, else json)",
+  Flags flags(app);
+  std::string config;
+  flags.add_unfiled("config", "FILE",
+                    "Where the flags' values stand as YAML, by the flags' names in camelCase; flags win over "
+                    "the file (default: none)",
+                    config);
+  flags.add("kubeconfig", "FILE",
+            "How to reach the Kubernetes API (default: $KUBECONFIG, else the Pod's service account)",
+            into(out.kubeconfig));
+  flags.add("context", "NAME", "Context of the kubeconfig (default: its current one)", into(out.context));
+  flags.add("namespace", "NAME", "Namespace to work in (default: all)",
+            name_into(out.ns, "-", 63, "the name of a namespace (lower-case letters, digits and -)"));
+  flags.add("workers", "N", "Batches worked on at the same time, 1 to 64 (default: 4)",
+            [&out](const std::string& text) { return take_workers(out.workers, text); });
+  flags.add("observe-interval", "DURATION",
+            "How often each database is looked at as a whole, 1s to 1h (default: 15s)",
+            [&out](const std::string& text) { return take_interval(out.observe_interval, text); });
+  flags.add("bind-address", "HOST:PORT",
+            "Where /healthz, /readyz and /metrics are served; port 0: any free one, which is logged "
+            "(default: 0.0.0.0:8080)",
+            [&out](const std::string& text) {
+              const auto address = parse_bind_address(text);
+              if (!address.ok()) return address.error().message;
+              out.bind_address = text;
+              return std::string{};
+            });
+  flags.add("metrics-projects", "on|off",
+            "Metrics of every project (on), or only their sums per database (off) (default: on)",
+            one_of<bool>(out.metrics_projects, {{"on", true}, {"off", false}}));
+  flags.add("log-level", "LEVEL", "The least that is logged: debug, info, warn or error (default: info)",
+            one_of<log::Level>(out.log_level, {{"debug", log::Level::debug},
+                                               {"info", log::Level::info},
+                                               {"warn", log::Level::warn},
+                                               {"error", log::Level::error}}));
+  flags.add(
+      "log-format", "FORMAT", "json or console (default: console where stderr is a terminal, else json)",
       one_of<log::Format>(out.log_format, {{"json", log::Format::json}, {"console", log::Format::console}}));
-  add_flag(app, "install-id", "ID",
-           "Names this installation in the databases that it claims (default: derived from the cluster and "
-           "the operator's namespace)",
-           name_into(out.install_id, "-./", 128, "at most 128 lower-case letters, digits, -, . and /"));
-  add_flag(
-      app, "inject-fault", "PLAN",
+  flags.add("install-id", "ID",
+            "Names this installation in the databases that it claims (default: derived from the cluster and "
+            "the operator's namespace)",
+            name_into(out.install_id, "-./", 128, "at most 128 lower-case letters, digits, -, . and /"));
+  flags.add(
+      "inject-fault", "PLAN",
       "Lets one call fail: [api:|sql:]NUMBER:(fail-before|lose-reply|kill-before|kill-after) (default: none)",
       [&out](const std::string& text) {
         const auto plan = parse_fault_plan(text);
@@ -168,6 +225,11 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
     return EarlyExit{0, std::string(version.what()) + "\n"};
   } catch (const CLI::ParseError& error) {
     return EarlyExit{2, "rls-operator: " + std::string(error.what()) + "\nSee rls-operator --help.\n"};
+  }
+  if (!config.empty()) {
+    if (const std::string wrong = flags.take_file(config); !wrong.empty()) {
+      return EarlyExit{2, "rls-operator: " + wrong + "\nSee rls-operator --help.\n"};
+    }
   }
   return out;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// What the command line asks for. Every flag, its default and its rules; docs/configuration.md tells the
-// same.
+// What the command line and the file of --config ask for. Every flag, its default and its rules;
+// docs/configuration.md tells the same.
 
 #include <chrono>
 #include <optional>
@@ -27,8 +27,9 @@ struct Options {
   std::optional<FaultPlan> inject_fault;
 };
 
-/// The process is to end before it begins: --help and --version (code 0, for stdout), or a flag that cannot
-/// be understood (code 2, for stderr; the text names the flag and what it may be).
+/// The process is to end before it begins: --help and --version (code 0, for stdout), or a flag or a line of
+/// the file that cannot be understood (code 2, for stderr; the text names the flag, or the file, line and
+/// key, and what it may be).
 struct EarlyExit {
   int code = 0;
   std::string text;  ///< ends in a newline

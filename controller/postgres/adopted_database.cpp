@@ -48,6 +48,7 @@ class AdoptedDatabase final : public ProjectDatabase {
   struct Known {
     Hello hello;
     Catalogue catalogue;
+    PolicyCache policies;
     std::string audit_refused;  // by the table itself, when we tried
   };
 
@@ -56,7 +57,9 @@ class AdoptedDatabase final : public ProjectDatabase {
   Result<DatabaseFacts> accept(const State& state);
   Result<std::vector<MoveResult>> settle(InDoubt doubt);
   std::optional<Error> not_open() const;
-  OpenDatabase opened() { return {*connection_, known_->catalogue, timeouts_, claimant_, *epoch_, known_->hello.utf8}; }
+  OpenDatabase opened() {
+    return {*connection_, known_->catalogue, timeouts_, claimant_, *epoch_, known_->hello.utf8, known_->policies};
+  }
   /// An error may mean that what we know does not hold any more: then the next `open` looks anew.
   void learn_from(const Error& error);
 
@@ -146,7 +149,7 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
     log::warn(kLogger, "moves are not mirrored into the audit table; the ledger has them",
               {{"database", settings_.where}, {"why", catalogue->no_audit_rows_because}});
   }
-  known_ = Known{std::move(*hello), std::move(*catalogue), {}};
+  known_ = Known{std::move(*hello), std::move(*catalogue), {}, {}};
   return {};
 }
 

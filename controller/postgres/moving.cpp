@@ -100,7 +100,7 @@ Mover::Ended Mover::choose() {
     const bool held = failure->is("55P03") && asked.size() > 1;
     return held ? Attempt(RowsHeld{std::get<Error>(ended)}) : ended;
   }
-  auto looked = look(database_, queries);
+  auto looked = look(database_, queries, Policies::as_last_seen);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
   const auto& sightings = std::get<0>(looked).projects;
   for (std::size_t k = 0; k < asked.size(); ++k) {

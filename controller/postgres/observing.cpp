@@ -131,7 +131,7 @@ Result<void> ledger(OpenDatabase& database, std::span<const ProjectQuery> querie
   // Whose row somebody holds is about to change: it is ledgered another time, and holds nobody else up.
   const auto locked = lock_free_projects(database, projects);
   if (!locked) return locked.error();
-  auto looked = look(database, queries);
+  auto looked = look(database, queries, Policies::as_last_seen);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return to_error(*failure, kDoing);
   const auto& sightings = std::get<0>(looked).projects;
 
@@ -194,7 +194,8 @@ std::string why_no_name(std::string_view project, bool utf8) {
   return {};
 }
 
-std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries) {
+std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries,
+                                    Policies policies) {
   Look result;
   std::vector<Sighting>& sightings = result.projects;
   sightings.resize(queries.size());
@@ -212,9 +213,14 @@ std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const Proj
   const std::array<std::string, 1> parameters = {names.take()};
   const Reply reply = database.connection.run("observe", database.catalogue.observe, parameters);
   if (!reply.ok()) return *reply.failure;
-  auto watched = watch_policies(database);
-  if (const auto* failure = std::get_if<SqlFailure>(&watched)) return *failure;
-  result.policies = std::move(std::get<0>(watched));
+  PolicyCache& known = database.policies;
+  const auto now = std::chrono::steady_clock::now();
+  if (!known.watch || (policies == Policies::of_late && now - known.at >= database.timeouts.policies)) {
+    auto watched = watch_policies(database);
+    if (const auto* failure = std::get_if<SqlFailure>(&watched)) return *failure;
+    known = {std::move(std::get<0>(watched)), now};
+  }
+  result.policies = *known.watch;
   for (std::size_t row = 0; row < reply.rows.size() && row < asked.size(); ++row) {
     const std::size_t i = asked[row];
     sightings[i] = read(reply.rows, row, queries[i], database.catalogue);
@@ -275,12 +281,13 @@ Result<std::set<std::string, std::less<>>> lock_free_projects(OpenDatabase& data
 Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
                                                  std::span<const ProjectQuery> queries) {
   const std::string doing = "read " + database.catalogue.status_table;
-  auto looked = look(database, queries);
+  auto looked = look(database, queries, Policies::of_late);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return explain(database, *failure, doing, {});
   Look& seen = std::get<0>(looked);
   std::vector<Sighting>& sightings = seen.projects;
   if (!seen.policies.noted) {
     if (auto failure = note_policies(database, seen.policies)) return to_error(*failure, "note the policies");
+    database.policies.watch->noted = true;
   }
 
   std::vector<std::size_t> different;
@@ -301,7 +308,7 @@ Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
   if (!different.empty()) {
     std::vector<ProjectQuery> these;
     for (const std::size_t i : different) these.push_back(queries[i]);
-    auto again = look(database, these);
+    auto again = look(database, these, Policies::as_last_seen);
     if (const auto* failure = std::get_if<SqlFailure>(&again)) return to_error(*failure, doing);
     for (std::size_t i = 0; i < different.size(); ++i)
       sightings[different[i]] = std::get<0>(again).projects[i];

@@ -14,6 +14,22 @@
 
 namespace rls::postgres {
 
+/// What the policies are, and whether what enforcing would deny is recorded.
+struct PolicyWatch {
+  decide::Evidence evidence;
+  std::optional<Time> changed_at;  ///< since we watch them
+  std::string hash;
+  bool noted = false;    ///< the hash is the one remembered; else it is to be noted
+  bool differs = false;  ///< another one is remembered: they have changed
+};
+
+/// The last look at the policies on one connection. It costs milliseconds where there are many functions, so
+/// one look serves for Timeouts::policies; and row locks do not hold back a change of policies anyway.
+struct PolicyCache {
+  std::optional<PolicyWatch> watch;
+  std::chrono::steady_clock::time_point at{};
+};
+
 /// An open database, as observing and moving use it.
 struct OpenDatabase {
   Connection& connection;
@@ -22,6 +38,7 @@ struct OpenDatabase {
   const Claimant& claimant;
   std::int64_t epoch;
   bool utf8;
+  PolicyCache& policies;
 };
 
 /// What is known of one project, with the ledger's side of it.
@@ -34,15 +51,6 @@ struct Sighting {
   std::optional<Phase> wanted_in_ledger;  ///< where it is drift
 };
 
-/// What the policies are, and whether what enforcing would deny is recorded.
-struct PolicyWatch {
-  decide::Evidence evidence;
-  std::optional<Time> changed_at;  ///< since we watch them
-  std::string hash;
-  bool noted = false;    ///< the hash is the one remembered; else it is to be noted
-  bool differs = false;  ///< another one is remembered: they have changed
-};
-
 struct Look {
   std::vector<Sighting> projects;  ///< one a query, in order
   PolicyWatch policies;
@@ -51,8 +59,12 @@ struct Look {
 /// Why no database can hold a project of that name; empty where one can.
 std::string why_no_name(std::string_view project, bool utf8);
 
-/// Two statements. Writes nothing.
-std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries);
+/// How fresh what is known of the policies must be.
+enum class Policies { of_late, as_last_seen };
+
+/// One statement, and one more where the policies must be looked at again. Writes nothing.
+std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries,
+                                    Policies policies);
 
 /// Checks in the open transaction that we still are the leader and the database is still ours, and locks out
 /// who would be the next until its end. FenceLost, Claimed. The backend's identity, to end it where the COMMIT comes to be in doubt.

@@ -12,7 +12,8 @@ namespace rls::postgres {
 struct Timeouts {
   std::chrono::milliseconds lock{5000};
   std::chrono::milliseconds statement{30000};
-  std::chrono::milliseconds commit{10000};  ///< on our side; COMMIT is then in doubt
+  std::chrono::milliseconds policies{1000};  ///< so long what was seen of the policies counts
+  std::chrono::milliseconds commit{10000};   ///< on our side; COMMIT is then in doubt
 
   /// How long any statement may take until we think that the server is gone: it would have ended it long
   /// since.

@@ -35,7 +35,9 @@ struct View {
   }
   [[nodiscard]] bool is(std::string_view reason) const { return ready != nullptr && ready->reason == reason; }
   /// The project itself was seen.
-  [[nodiscard]] bool saw_project() const { return looked && !is("UnknownProject") && !is("Conflict"); }
+  [[nodiscard]] bool saw_project() const {
+    return looked && !is("UnknownProject") && !is("Conflict") && !is("InvalidSpec");
+  }
 
   const api::Condition *ready, *held, *drifted;
   bool looked = false;
@@ -52,10 +54,12 @@ class Story {
         new_steps_(new_steps()) {}
 
   std::vector<EventDraft> told() {
-    standing("Conflict", EventReason::conflict, EventReason::conflict_resolved, true,
+    standing("InvalidSpec", EventReason::invalid_spec, EventReason::spec_accepted, true,
+             "the spec can be understood");
+    standing("Conflict", EventReason::conflict, EventReason::conflict_resolved, !is_.is("InvalidSpec"),
              "no older RlsMigration names this project any more");
     standing("DatabaseNotFound", EventReason::database_not_found, EventReason::database_found,
-             !is_.is("Conflict"), "the RlsDatabase is there");
+             !is_.is("Conflict") && !is_.is("InvalidSpec"), "the RlsDatabase is there");
     standing("UnknownProject", EventReason::unknown_project, EventReason::project_found, is_.saw_project(),
              "the project is in the database");
     if (!is_.saw_project()) return std::move(drafts_);

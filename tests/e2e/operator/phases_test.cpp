@@ -225,16 +225,5 @@ TEST_F(Operator, KubectlGetAndDescribeTellWhatIsUp) {
   EXPECT_NE(story.find("needed in shadow"), std::string::npos) << story;
 }
 
-TEST_F(Operator, R_D3_NoPasswordIsEverShown) {
-  ASSERT_TRUE(world.migrate("sm", "sm", "shadow").ok());
-  ASSERT_TRUE(reaches("sm", "sm", "shadow"));
-  world.create_secret("postgresql://rls_operator_role:operator-canary-wrong@127.0.0.1:1/nowhere");
-  world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rls_operator_role'");
-  ASSERT_TRUE(world.eventually([&] { return world.condition("sm", "Ready").starts_with("False/"); }));
-  const std::string everything = world.operator_process().log() + world.http("/metrics").out +
-                                 world.kubectl({"get", "rlsdb,rlsm,events", "-o", "yaml"}).out;
-  EXPECT_EQ(everything.find("canary"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace rls::test

@@ -129,15 +129,14 @@ std::string World::uri(const std::string& user, const std::string& password,
 std::string World::operator_uri() const { return uri("rls_operator_role", operator_password_, database_); }
 
 void World::start_operator(const std::vector<std::string>& flags) {
-  static int port = 20'000 + ::getpid() % 20'000;
-  address_ = "127.0.0.1:" + std::to_string(++port);
+  address_.clear();
   std::vector<std::string> arguments = {RLS_OPERATOR_BINARY,
                                         "--kubeconfig",
                                         directory_ + "/kubeconfig",
                                         "--namespace",
                                         ns_,
                                         "--bind-address",
-                                        address_,
+                                        "127.0.0.1:0",
                                         "--observe-interval",
                                         "1s",
                                         "--log-format",
@@ -145,9 +144,18 @@ void World::start_operator(const std::vector<std::string>& flags) {
                                         "--log-level",
                                         "debug"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
+  // Of an operator that ran before, the log goes on.
+  const std::size_t begin = operator_ ? operator_->log().size() : 0;
   operator_ = std::make_unique<Background>(arguments, directory_ + "/operator.log");
   const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (!http("/readyz").ok()) {
+  while (address_.empty() || !http("/readyz").ok()) {
+    // Any free port; the log says which.
+    static const std::string kListening = "\"msg\":\"listening\",\"port\":";
+    const std::string log = operator_->log();
+    if (const auto at = log.find(kListening, begin); address_.empty() && at != std::string::npos) {
+      const auto port = at + kListening.size();
+      address_ = "127.0.0.1:" + log.substr(port, log.find_first_not_of("0123456789", port) - port);
+    }
     if (!operator_->running()) throw std::runtime_error("the operator ended at once:\n" + operator_->log());
     if (std::chrono::steady_clock::now() > deadline) {
       throw std::runtime_error("the operator did not become ready:\n" + operator_->log());

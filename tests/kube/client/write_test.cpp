@@ -103,6 +103,22 @@ TEST_F(Writes, CreateSaysWhenTheNameIsTaken) {
   EXPECT_EQ(again.error().kind, ErrorKind::conflict);
 }
 
+TEST_F(Writes, APatchChangesOnlyWhatItNames) {
+  make_config_map("patched", "before");
+  const auto it = client();
+  const auto patch = [&](const std::string& name) {
+    return waited<void>([&](auto done) {
+      it->patch(config_maps(), {ns_, name}, R"({"data":{"added":"b"}})", std::move(done));
+    });
+  };
+  EXPECT_TRUE(patch("patched").ok());
+  const std::string data = kubectl("get configmap patched -n " + ns_ + " -o 'jsonpath={.data}'");
+  EXPECT_NE(data.find("before"), std::string::npos) << data;
+  EXPECT_NE(data.find("added"), std::string::npos) << data;
+  EXPECT_EQ(patch("nobody").error().reason, "NotFound");
+  EXPECT_EQ(patch("..").error().reason, "InvalidName");
+}
+
 TEST_F(Writes, EightAtATime) {
   const auto it = client();
   std::atomic<int> good{0};

@@ -68,6 +68,7 @@ class StoreTest : public testing::Test {
   /// The operator's own, as the least-privileged role, not opened.
   std::unique_ptr<ProjectDatabase> make(Timeouts timeouts = {.lock = std::chrono::milliseconds{500},
                                                              .statement = std::chrono::milliseconds{5000},
+                                                             .policies = std::chrono::milliseconds{0},
                                                              .commit = std::chrono::milliseconds{3000}},
                                         std::string schema = "public");
   /// Opens `store`; fails the test where that fails.

@@ -222,7 +222,7 @@ TEST_F(Batch, R_A3_OneTransactionAndFewStatements) {
   seam.restart();
   const auto results = store->move(moves, always(moves));
   ASSERT_TRUE(results.ok()) << results.error().message;
-  EXPECT_LE(seam.names.size(), 10U);
+  EXPECT_LE(seam.names.size(), 9U);
   EXPECT_EQ(
       value("SELECT count(DISTINCT xmin::text) FROM rls_migration_status WHERE migration_phase = 'shadow'"),
       "1");
@@ -283,7 +283,7 @@ TEST_F(Batch, RightTakenAwayIsOneErrorNotManyRefusals) {
   const auto results = store->move(moves, always(moves));
   ASSERT_FALSE(results.ok());
   EXPECT_EQ(results.error().reason, "MissingPrivilege");
-  EXPECT_LE(seam.names.size(), 10U);
+  EXPECT_LE(seam.names.size(), 9U);
   const auto facts = store->open(claimant);
   ASSERT_FALSE(facts.ok());
   EXPECT_THAT(facts.error().message, HasSubstr("GRANT SELECT, UPDATE ON public.rls_migration_status"));

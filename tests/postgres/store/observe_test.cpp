@@ -211,7 +211,7 @@ TEST_F(Observing, ManyFirstSightsTakeFewStatements) {
   for (int i = 1; i <= 2500; ++i) queries.push_back({"p" + std::to_string(i), Phase::shadow});
   seam.restart();
   ASSERT_TRUE(store->observe(queries).ok());
-  EXPECT_LE(seam.names.size(), 27U);
+  EXPECT_LE(seam.names.size(), 22U);
   EXPECT_EQ(value("SELECT count(*) FROM rls_operator.transition WHERE kind = 'adopted'"), "2500");
   seam.restart();
   ASSERT_TRUE(store->observe(queries).ok());

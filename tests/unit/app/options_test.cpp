@@ -141,11 +141,11 @@ std::vector<std::string> flags_of(const std::string& help) {
 TEST(Options, TheHelpNamesEveryFlagWithItsDefault) {
   const EarlyExit exit = bad({"--help"});
   EXPECT_EQ(exit.code, 0);
-  EXPECT_THAT(
-      flags_of(exit.text),
-      testing::UnorderedElementsAre("--help", "--version", "--kubeconfig", "--context", "--namespace",
-                                    "--workers", "--observe-interval", "--bind-address", "--metrics-projects",
-                                    "--log-level", "--log-format", "--install-id", "--inject-fault"));
+  EXPECT_THAT(flags_of(exit.text),
+              testing::UnorderedElementsAre("--help", "--version", "--config", "--kubeconfig", "--context",
+                                            "--namespace", "--workers", "--observe-interval",
+                                            "--bind-address", "--metrics-projects", "--log-level",
+                                            "--log-format", "--install-id", "--inject-fault"));
   std::size_t defaults = 0;
   for (auto at = exit.text.find("default:"); at != std::string::npos;
        at = exit.text.find("default:", at + 1)) {

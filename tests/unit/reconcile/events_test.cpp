@@ -209,6 +209,10 @@ TEST(Events, StandingsComeAndGo) {
   EXPECT_THAT(told(fine, conflict), ElementsAre("Conflict"));
   EXPECT_THAT(told(conflict, fine), ElementsAre("ConflictResolved"));
   EXPECT_THAT(told(conflict, unknown), ElementsAre("ConflictResolved", "UnknownProject"));
+  const Make invalid = Make{}.failing("InvalidSpec", ConditionStatus::is_false);
+  EXPECT_THAT(told(fine, invalid), ElementsAre("InvalidSpec"));
+  EXPECT_THAT(told(invalid, fine), ElementsAre("SpecAccepted"));
+  EXPECT_THAT(told(conflict, invalid), ElementsAre("InvalidSpec")) << "whether it is resolved is not known";
   EXPECT_THAT(told(Make{}, orphan), ElementsAre("DatabaseNotFound"));
   EXPECT_THAT(told(orphan, fine), ElementsAre("DatabaseFound"));
   EXPECT_THAT(told(fine, suspended), ElementsAre("Suspended"));
