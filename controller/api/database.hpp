@@ -12,6 +12,11 @@
 
 namespace rls::api {
 
+/// The explicit yes to another server behind the same name: its system identifier.
+inline constexpr std::string_view kAcceptSystemAnnotation = "rls-operator.dev/accept-system";
+/// The explicit yes to the claim of another: what the message Claimed shows.
+inline constexpr std::string_view kTakeOverAnnotation = "rls-operator.dev/take-over";
+
 struct SecretKeyRef {
   std::string name;
   std::string key = "uri";
@@ -72,6 +77,8 @@ struct DatabaseStatus {
 
 struct RlsDatabase {
   ObjectMeta meta;
+  std::string accept_system;  ///< annotation
+  std::string take_over;      ///< annotation
   DatabaseSpec spec;
   DatabaseStatus status;
 };

@@ -232,6 +232,7 @@ void read_annotations(const Fields& document, RlsMigration& migration) {
   const Fields annotations = document.child("metadata").child("annotations");
   annotations.text(kRequestedAtAnnotation, migration.requested_at);
   migration.requested_at = cut(migration.requested_at, kMaxEcho);
+  annotations.text(kAdoptPhaseAnnotation, migration.adopt_phase);
   if (!annotations.has(kHoldAtAnnotation)) return;
   std::string hold_at;
   annotations.text(kHoldAtAnnotation, hold_at);
@@ -449,6 +450,9 @@ Result<RlsDatabase> decode_database(std::string_view json) {
   return with_document<RlsDatabase>(json, [](const Fields& document) {
     RlsDatabase database;
     database.meta = read_meta(document);
+    const Fields annotations = document.child("metadata").child("annotations");
+    annotations.text(kAcceptSystemAnnotation, database.accept_system);
+    annotations.text(kTakeOverAnnotation, database.take_over);
     database.spec = read_database_spec(document);
     database.status = read_status<DatabaseStatus>(document, [](const Fields& fields, DatabaseStatus& status) {
       fields.text("serverVersion", status.server_version);

@@ -15,6 +15,7 @@ namespace rls::api {
 
 inline constexpr std::string_view kHoldAtAnnotation = "rls-operator.dev/hold-at";
 inline constexpr std::string_view kRequestedAtAnnotation = "rls-operator.dev/requested-at";
+inline constexpr std::string_view kAdoptPhaseAnnotation = "rls-operator.dev/adopt-phase";
 
 /// What to do when somebody else raised the phase in the database.
 enum class DriftPolicy { report, revert };
@@ -103,6 +104,7 @@ struct RlsMigration {
   std::string hold_at_unreadable;  ///< its value ("(empty)" if it is) where it is not a phase: then nothing
                                    ///< is promoted
   std::string requested_at;        ///< annotation
+  std::string adopt_phase;         ///< annotation, as it stands; read by decide
   MigrationSpec spec;
   /// Where the spec cannot be read (a newer CRD, an older operator): what is wrong with it. Then `spec` is
   /// empty, and nothing is decided on it.

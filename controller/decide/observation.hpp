@@ -65,6 +65,10 @@ struct Observation {
   /// Where somebody else moved it: the highest phase that was aimed at since we noticed. A target below it
   /// was lowered since.
   std::optional<Phase> wanted_at_drift;
+  /// The number of that drift in the project's ledger; 0 where there is none, or it is not ledgered yet.
+  std::int64_t drift_number = 0;
+  /// A raise of this project to `phase` was accepted before (docs/adr/0006).
+  bool accepted_before = false;
 
   std::optional<HoldRow> hold;
   ViolationCount violations;

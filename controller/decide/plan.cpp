@@ -51,6 +51,33 @@ void go_down(Plan& plan, Phase to, std::string reason) {
   plan.message = "going down to " + name_of(to) + ": " + plan.step_reason;
 }
 
+/// A person's yes to the raise that stands, by annotation. It counts once: for the first time that a raise of
+/// the project to this phase is accepted its name will do, later the raise is told by its number
+/// (docs/adr/0006).
+bool accepts(const api::RlsMigration& migration, const Observation& seen) {
+  const std::string phase = name_of(seen.phase);
+  if (seen.drift_number == 0) return false;
+  if (migration.adopt_phase == phase) return !seen.accepted_before;
+  return migration.adopt_phase == phase + "@" + std::to_string(seen.drift_number);
+}
+
+/// How the raise that stands may be accepted.
+std::string how_to_accept(const api::RlsMigration& migration, const Observation& seen, Phase target) {
+  if (seen.drift_number == 0) return {};
+  const std::string phase = name_of(seen.phase);
+  std::string out;
+  if (!migration.adopt_phase.empty() && seen.phase <= target) {
+    out = "; annotation " + std::string(api::kAdoptPhaseAnnotation) + "=" + quoted(migration.adopt_phase, 60) +
+          (migration.adopt_phase == phase ? " was used up by an earlier raise" : " does not name this raise");
+  }
+  out += seen.phase > target ? "; to accept it, first raise what keeps the project at " + name_of(target) +
+                                   " (spec.phase or a hold), then run: "
+                             : "; to accept it, run: ";
+  return out + "kubectl --namespace " + migration.meta.name.ns + " annotate rlsmigration " +
+         migration.meta.name.name + " " + std::string(api::kAdoptPhaseAnnotation) + "=" + phase + "@" +
+         std::to_string(seen.drift_number) + " --overwrite";
+}
+
 /// Somebody else moved the project. Raised: nothing but a newly lowered target moves it (Report), or it is
 /// taken back (Revert); it never climbs on, because what somebody else raised is not earned. Lowered: safe,
 /// and it climbs again on a new clock. True where the plan is settled.
@@ -62,6 +89,15 @@ bool settle_drift(const api::RlsMigration& migration, const Observation& seen, P
                        name_of(seen.last_ours) + ": somebody else " + (raised ? "raised" : "lowered") + " it";
   if (!raised) return false;
 
+  // Above the target it would be taken down the next moment: that is no acceptance.
+  if (seen.phase <= plan.target && accepts(migration, seen)) {
+    plan.step = StepKind::accept;
+    plan.to = seen.phase;
+    plan.step_reason = "accepted by annotation " + std::string(api::kAdoptPhaseAnnotation);
+    plan.standing = Standing::moving;
+    plan.message = "accepting " + name_of(seen.phase) + ", which somebody else set";
+    return true;
+  }
   const bool lowered_since = seen.wanted_at_drift && plan.target < *seen.wanted_at_drift;
   if (seen.phase > plan.target && lowered_since) {
     go_down(plan, plan.target, reason_down(migration, seen, plan.target));
@@ -69,7 +105,8 @@ bool settle_drift(const api::RlsMigration& migration, const Observation& seen, P
     go_down(plan, std::min(plan.target, seen.last_ours), "drift reverted: " + plan.drift_message);
   } else {
     plan.standing = Standing::drifted;
-    plan.message = plan.drift_message + "; lower spec.phase, or set spec.drift to Revert, to take it back";
+    plan.message = plan.drift_message + "; lower spec.phase, or set spec.drift to Revert, to take it back" +
+                   how_to_accept(migration, seen, plan.target);
   }
   return true;
 }

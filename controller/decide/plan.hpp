@@ -28,7 +28,12 @@ struct GateResult {
   }
 };
 
-enum class StepKind { none, up, down };
+enum class StepKind {
+  none,
+  up,
+  down,
+  accept,  ///< the phase stays: a person accepts what somebody else raised
+};
 
 /// How the project stands, for conditions: exactly one of these (design 2-api, table of conditions).
 enum class Standing {
@@ -52,7 +57,7 @@ enum class Standing {
 
 struct Plan {
   StepKind step = StepKind::none;
-  Phase to = Phase::pending;  ///< where `step` is up or down
+  Phase to = Phase::pending;  ///< where `step` is up or down; where it is accept, the phase that stands
   std::string
       step_reason;  ///< for the ledger and the audit row: "all gates passed", "spec.phase lowered to pending"
 

@@ -58,8 +58,8 @@ class AdoptedDatabase final : public ProjectDatabase {
   Result<std::vector<MoveResult>> settle(InDoubt doubt);
   std::optional<Error> not_open() const;
   OpenDatabase opened() {
-    return {*connection_,     known_->catalogue,        timeouts_, *epoch_, known_->hello.utf8,
-            known_->policies, known_->hello.search_path};
+    return {*connection_, known_->catalogue,  timeouts_,        claimant_,
+            *epoch_,      known_->hello.utf8, known_->policies, known_->hello.search_path};
   }
   /// An error may mean that what we know does not hold any more: then the next `open` looks anew.
   void learn_from(const Error& error);
@@ -105,8 +105,9 @@ Result<DatabaseFacts> AdoptedDatabase::open_once(const Claimant& claimant) {
   }
   auto state = read_state(*connection_, claimant);
   if (!state) return state.error();
-  // The schema went away under us (a restore, a person): make it anew, once.
-  if (state->needs_install || state->needs_claim) {
+  if (auto changed = refuse_system(claimant, state->system_identifier)) return *changed;
+  // The schema went away under us (a restore, a person), or there is a yes to take over: once.
+  if (state->needs_install || state->needs_claim || state->takes_over) {
     known_.reset();
     if (auto prepared = prepare(claimant); !prepared) return prepared.error();
     state = read_state(*connection_, claimant);
@@ -119,6 +120,8 @@ Result<DatabaseFacts> AdoptedDatabase::open_once(const Claimant& claimant) {
 Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
   auto hello = greet(*connection_, timeouts_);
   if (!hello) return hello.error();
+  // Before anything is written.
+  if (auto changed = refuse_system(claimant, hello->system_identifier)) return *changed;
   // In a schema of somebody else's, ledger, clocks and holds could be made up.
   if (hello->schema_is_there && !hello->schema_is_ours) return schema_not_ours(*hello);
   // Where the version is there, an installation that turns out to be older is found by reading it.
@@ -137,6 +140,12 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
   if (state->needs_claim) {
     if (auto claimed = take_claim(*connection_, claimant); !claimed) return claimed.error();
   }
+  if (state->takes_over) {
+    if (auto taken = take_over(*connection_, timeouts_, claimant, *state->takes_over); !taken)
+      return taken.error();
+    log::warn(kLogger, "the database was taken over from another owner",
+              {{"database", settings_.where}, {"by", claimant.database.str()}});
+  }
   auto catalogue = read_catalogue(*connection_, schema_, hello->role);
   if (!catalogue) return catalogue.error();
   if (!catalogue->no_audit_rows_because.empty()) {
@@ -148,10 +157,13 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
 }
 
 Result<DatabaseFacts> AdoptedDatabase::accept(const State& state) {
-  if (state.needs_install || state.needs_claim) {
+  if (state.needs_install || state.needs_claim || state.takes_over) {
     return transient("DatabaseError", "schema rls_operator changes while it is read");
   }
-  if (!epoch_) epoch_ = state.epoch;
+  if (!epoch_) {
+    const bool known = claimant_.epoch && claimant_.epoch_system == state.system_identifier;
+    epoch_ = known ? *claimant_.epoch : state.epoch;
+  }
   if (*epoch_ != state.epoch) {
     return terminal("FenceLost", "another leader has raised the epoch from " + std::to_string(*epoch_) +
                                      " to " + std::to_string(state.epoch) +

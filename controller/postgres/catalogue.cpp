@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kStatusTable = "rls_migration_status";
 constexpr std::string_view kAuditTable = "rls_audit_log";
+constexpr std::string_view kRegistryTable = "project_registry";
 
 using Names = std::initializer_list<std::string_view>;  // most usual first
 const Names kProject = {"project_id", "project", "tenant_id"};
@@ -32,6 +33,7 @@ struct Column {
   std::string name;       // as it is
   std::string quoted;     // for statements
   std::string type;       // without its length
+  std::string base_type;  // of a domain, the type below it; else the same
   std::string full_type;  // with it: a cast to it cuts
   bool must_be_given = false;
   bool may_select = false, may_update = false, may_insert = false;
@@ -39,9 +41,9 @@ struct Column {
   bool is_enum = false;
   bool is_unique = false;
 
-  [[nodiscard]] bool is_text() const { return type == "text" || type == "character varying"; }
+  [[nodiscard]] bool is_text() const { return base_type == "text" || base_type == "character varying"; }
   [[nodiscard]] bool is_time() const {
-    return type == "timestamp with time zone" || type == "timestamp without time zone";
+    return base_type == "timestamp with time zone" || base_type == "timestamp without time zone";
   }
   /// As text, without losing an index where it is text already.
   [[nodiscard]] std::string as_text() const { return is_text() ? quoted : quoted + "::text"; }
@@ -90,6 +92,7 @@ Table read_table(const Rows& rows, std::string_view name, std::string_view schem
     column.phase_labels = static_cast<int>(rows.integer(row, 13));
     column.is_enum = rows.boolean(row, 14);
     column.is_unique = rows.boolean(row, 15);
+    column.base_type = rows.text(row, 17);
   }
   return table;
 }
@@ -153,7 +156,7 @@ Result<Values> status_values(const Table& table, std::string_view role) {
                     ", which lacks one of pending, shadow, enforcing, complete: ALTER TYPE … ADD VALUE");
   }
   if (!phase->is_enum && !phase->is_text()) return unsupported(*phase, "is neither an enum nor text");
-  if (enabled->type != "boolean") return unsupported(*enabled, "is not boolean");
+  if (enabled->base_type != "boolean") return unsupported(*enabled, "is not boolean");
   if (!migrated_at->is_time()) return unsupported(*migrated_at, "is no timestamp");
   if (!project->may_select || !phase->may_select || !migrated_at->may_select) {
     return missing_privilege(table, "SELECT, UPDATE", role);
@@ -178,6 +181,48 @@ Result<Values> status_values(const Table& table, std::string_view role) {
                 {"status.touch", touch ? ", " + updated_at->quoted + " = $4::timestamptz" : ""}};
 }
 
+/// What a first row of a project is made of, as far as it is known to us.
+struct NewRow {
+  std::string columns, values, why_not;
+};
+/// Precondition: status_values found the table right.
+NewRow new_row(const Table& table, std::string_view role) {
+  NewRow row;
+  std::set<std::string_view> given;
+  const auto give = [&](const Column& column, const std::string& value) {
+    if (!column.may_insert) row.why_not = missing_privilege(table, "INSERT", role).message;
+    row.columns += (row.columns.empty() ? "" : ", ") + column.quoted;
+    row.values += (row.values.empty() ? "" : ", ") + value + "::" + column.type;
+    given.insert(column.name);
+  };
+  give(*table.find(kProject), "m.project");
+  give(*table.find(kPhase), "'pending'");
+  give(*table.find(kEnabled), "false");
+  for (const Column& column : table.columns) {
+    if (!column.must_be_given || given.contains(column.name)) continue;
+    if (&column == table.find(kUpdatedAt) && column.is_time()) {
+      give(column, "clock.now");
+    } else if (row.why_not.empty()) {
+      row.why_not = "column " + column.quoted + " of " + table.quoted +
+                    " is NOT NULL without a default, and what belongs there is not known";
+    }
+  }
+  return row;
+}
+
+/// Where projects are known that have no row in the status table yet: they count as pending.
+Values registry_values(const Table& table, const Values& status) {
+  const Column* const project = table.find(kProject);
+  const bool usable = table.found && project != nullptr && project->may_select && !table.hides_rows;
+  if (!usable) return {{"registered", "false"}};
+  return {{"registry", table.quoted},
+          {"registered",
+           "EXISTS (SELECT FROM " + table.quoted + " r WHERE r." + project->as_text() + " = asked.project)"},
+          {"unlisted", "UNION ALL SELECT 'pending' FROM " + table.quoted + " r WHERE r." + project->quoted +
+                           " IS NOT NULL AND NOT EXISTS (SELECT FROM " + status.at("status") + " s WHERE s." +
+                           status.at("status.project_text") + " = r." + project->as_text() + ")"}};
+}
+
 /// Why the violations in the audit table cannot be counted; empty where they can.
 std::string why_not_counted(const Table& table, std::string_view role) {
   if (!table.found) return "there is no table " + table.quoted;
@@ -186,7 +231,7 @@ std::string why_not_counted(const Table& table, std::string_view role) {
     if (column == nullptr) return "table " + table.quoted + " has no column " + alternatives(names);
     if (!column->may_select) return missing_privilege(table, "SELECT", role).message;
   }
-  if (table.find(kDenied)->type != "boolean")
+  if (table.find(kDenied)->base_type != "boolean")
     return table.quoted + "." + table.find(kDenied)->quoted + " is not boolean";
   if (!table.find(kAuditTime)->is_time())
     return table.quoted + "." + table.find(kAuditTime)->quoted + " is no timestamp";
@@ -266,7 +311,8 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   if (schema.find('\0') != schema.npos || !is_utf8(schema) || schema.size() > 63) {
     return terminal("MissingTable", "spec.runtime.schema is no possible name of a schema");
   }
-  const std::array<std::string, 2> tables = {std::string(kStatusTable), std::string(kAuditTable)};
+  const std::array<std::string, 3> tables = {std::string(kStatusTable), std::string(kAuditTable),
+                                             std::string(kRegistryTable)};
   const std::array<std::string, 2> parameters = {std::string(schema), array_text(tables)};
   const Reply reply = connection.run("catalogue", sql::catalogue, parameters);
   if (!reply.ok()) return to_error(*reply.failure, "read the catalogue");
@@ -279,6 +325,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   const std::string schema_name(rows.text(0, 2));
   const Table status = read_table(rows, kStatusTable, schema_name);
   const Table audit = read_table(rows, kAuditTable, schema_name);
+  const Table registry = read_table(rows, kRegistryTable, schema_name);
   if (!rows.boolean(0, 1)) {
     return terminal("MissingPrivilege", "role " + std::string(role) + " may not use schema " + schema_name +
                                             "; run as a DBA: GRANT USAGE ON SCHEMA " + schema_name + " TO " +
@@ -296,6 +343,12 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   const AuditRow row = audit_row(audit, role);
   found.no_audit_rows_because = row.why_not;
   values->merge(audit_values(audit, row));
+  values->merge(registry_values(registry, *values));
+  if (values->contains("registry")) found.registry_table = registry.quoted;
+  const NewRow first = new_row(status, role);
+  found.no_new_rows_because = first.why_not;
+  values->emplace("new.columns", first.columns);
+  values->emplace("new.values", first.values);
   values->emplace("transition_id", kTransitionId);
   const bool counted = found.violations_unknown_because.empty();
   auto uncounted = *values;
@@ -308,6 +361,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   values->emplace("skip_locked", "SKIP LOCKED");
   found.lock_free_projects = render(sql::lock_projects, *values);
   found.ledger_seen = render(sql::ledger_seen, *values);
+  found.new_rows = render(sql::new_rows, *values);
   found.apply = render(sql::apply, *values);
   found.set_phases = render(sql::set_phases, *values);
   found.audit = render(sql::audit, *values);

@@ -18,13 +18,17 @@ struct Catalogue {
   std::string schema;      ///< as it is, without quotes
   std::string audit_name;  ///< the same without quotes and schema
 
+  std::string registry_table;  ///< quoted; empty where there is none that we can read
+
+  /// Why a registered project cannot be given a row in the status table; empty where it can.
+  std::string no_new_rows_because;
   /// Why violations cannot be counted; empty where they can.
   std::string violations_unknown_because;
   /// Why moves get no row in the audit table; empty where they do. The ledger has them in any case.
   std::string no_audit_rows_because;
 
-  std::string observe, observe_uncounted, lock_projects, lock_free_projects, ledger_seen, apply, set_phases,
-      audit, row_blocker, violations_by_table, violation_samples, count_by_phase;
+  std::string observe, observe_uncounted, lock_projects, lock_free_projects, ledger_seen, new_rows, apply,
+      set_phases, audit, row_blocker, violations_by_table, violation_samples, count_by_phase;
 };
 
 /// Reads the catalogue of the schema. `role` is quoted, for the remedies.

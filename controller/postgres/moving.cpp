@@ -31,13 +31,16 @@ class Mover {
   struct Chosen {
     std::size_t index;  // into moves_
     std::int64_t ordinal;
+    bool has_row;  // in the status table; else the move makes it
   };
   /// Ends the attempt where it holds something.
   using Ended = std::optional<Attempt>;
 
   Ended choose();
   Ended apply_all();
+  std::optional<SqlFailure> make_rows(std::span<const Chosen> rows);
   std::optional<SqlFailure> apply(std::span<const Chosen> rows);
+  std::optional<SqlFailure> set_phases(std::span<const Chosen> rows, std::string at);
   std::optional<SqlFailure> use_our_path();
   Ended apply_carefully(std::span<const Chosen> rows);
   void refuse(const Chosen& row, const SqlFailure& failure);
@@ -113,12 +116,20 @@ Mover::Ended Mover::choose() {
     const bool settled =
         sighting.ledger == Sighting::Ledger::agrees || sighting.ledger == Sighting::Ledger::aimed_higher;
     if (!sighting.observation.project_known || !settled || sighting.observation.phase != move.from) continue;
-    if (mode_.held && !free.contains(move.project)) {
+    if (mode_.held && sighting.has_row && !free.contains(move.project)) {
       results_[asked[k]] = {MoveOutcome::failed, std::nullopt, mode_.held};
       continue;
     }
     if (again_(asked[k], sighting.observation) != move.to) continue;
-    chosen_.push_back({asked[k], sighting.ordinal + 1});
+    const std::string& no_row = database_.catalogue.no_new_rows_because;
+    if (!sighting.has_row && move.from != move.to && !no_row.empty()) {
+      results_[asked[k]] = {MoveOutcome::failed, std::nullopt,
+                            terminal("MoveRefused", "project " + quoted(move.project) + " has no row in " +
+                                                        database_.catalogue.status_table +
+                                                        ", and none can be made: " + no_row)};
+      continue;
+    }
+    chosen_.push_back({asked[k], sighting.ordinal + 1, sighting.has_row});
   }
   return std::nullopt;
 }
@@ -153,7 +164,22 @@ std::optional<SqlFailure> Mover::use_our_path() {
   return database_.connection.script("search_path", kOurs).failure;
 }
 
-/// Two statements for all of the rows: the ledger first, then the phases.
+/// Gives registered projects, which have none, their row in the status table.
+std::optional<SqlFailure> Mover::make_rows(std::span<const Chosen> rows) {
+  ArrayText project;
+  bool any = false;
+  for (const Chosen& row : rows) {
+    const Move& move = moves_[row.index];
+    if (row.has_row || move.from == move.to) continue;
+    project.add(move.project);
+    any = true;
+  }
+  if (!any) return std::nullopt;
+  const std::array<std::string, 1> parameters = {project.take()};
+  return database_.connection.run("new_rows", database_.catalogue.new_rows, parameters).failure;
+}
+
+/// For all of the rows: the ledger first, then the rows that are not there yet, then the phases.
 std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
   ArrayText project, ordinal, from, to, reason, actor;
   std::map<std::string_view, std::size_t> by_project;
@@ -168,11 +194,10 @@ std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
     by_project.emplace(move.project, row.index);
   }
   if (const auto failure = use_our_path()) return failure;
-  const std::string projects = project.take(), from_phases = from.take(), to_phases = to.take();
-  const std::array<std::string, 8> parameters = {projects,
+  const std::array<std::string, 8> parameters = {project.take(),
                                                  ordinal.take(),
-                                                 from_phases,
-                                                 to_phases,
+                                                 from.take(),
+                                                 to.take(),
                                                  reason.take(),
                                                  actor.take(),
                                                  std::to_string(database_.epoch),
@@ -183,26 +208,43 @@ std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
   if (reply.rows.size() != rows.size()) {
     return SqlFailure{"40001", "the ledger did not take every row: the claim is gone", false};
   }
-  const std::array<std::string, 4> phases = {projects, from_phases, to_phases, std::string(reply.rows.text(0, 3))};
-  const Reply changed = database_.connection.run("set_phases", database_.catalogue.set_phases, phases);
-  if (!changed.ok()) return changed.failure;
-  std::size_t as_wanted = 0;
-  for (std::size_t k = 0; k < changed.rows.size(); ++k) as_wanted += changed.rows.boolean(k, 1) ? 1 : 0;
-  if (as_wanted != rows.size()) {
-    return SqlFailure{"P0001", "a trigger on " + database_.catalogue.status_table + " suppressed the change",
-                      false};
-  }
+  if (auto failure = make_rows(rows)) return failure;
+  if (auto failure = set_phases(rows, std::string(reply.rows.text(0, 3)))) return failure;
   for (std::size_t k = 0; k < reply.rows.size(); ++k) {
     const std::size_t index = by_project.at(reply.rows.text(k, 0));
     const Move& move = moves_[index];
     results_[index].outcome = MoveOutcome::moved;
-    results_[index].entry = api::HistoryEntry{.id = std::string(reply.rows.text(k, 1)),
-                                              .from = move.from,
-                                              .to = move.to,
-                                              .time = reply.rows.time(k, 2).value_or(Time{}),
-                                              .reason = move.reason};
+    results_[index].entry =
+        api::HistoryEntry{.id = std::string(reply.rows.text(k, 1)),
+                          .from = move.from == move.to ? std::nullopt : std::optional(move.from),
+                          .to = move.to,
+                          .time = reply.rows.time(k, 2).value_or(Time{}),
+                          .reason = move.reason};
   }
   return std::nullopt;
+}
+
+/// `at`: the time in the ledger. What is accepted as it is needs no change.
+std::optional<SqlFailure> Mover::set_phases(std::span<const Chosen> rows, std::string at) {
+  ArrayText project, from, to;
+  std::size_t wanted = 0;
+  for (const Chosen& row : rows) {
+    const Move& move = moves_[row.index];
+    if (move.from == move.to) continue;
+    project.add(move.project);
+    from.add(to_string(move.from));
+    to.add(to_string(move.to));
+    ++wanted;
+  }
+  if (wanted == 0) return std::nullopt;
+  const std::array<std::string, 4> phases = {project.take(), from.take(), to.take(), std::move(at)};
+  const Reply changed = database_.connection.run("set_phases", database_.catalogue.set_phases, phases);
+  if (!changed.ok()) return changed.failure;
+  std::size_t as_wanted = 0;
+  for (std::size_t k = 0; k < changed.rows.size(); ++k) as_wanted += changed.rows.boolean(k, 1) ? 1 : 0;
+  if (as_wanted == wanted) return std::nullopt;
+  return SqlFailure{"P0001", "a trigger on " + database_.catalogue.status_table + " suppressed the change",
+                    false};
 }
 
 /// Halves until the rows at fault stand alone; the others are moved.
@@ -241,16 +283,20 @@ Mover::Ended Mover::write_audit() {
   if (!mode_.write_audit) return std::nullopt;
   for (std::size_t first = 0; first < chosen_.size(); first += kRowsAtOnce) {
     ArrayText project, from, to, reason, actor;
+    bool any = false;
     for (const Chosen& row :
          std::span(chosen_).subspan(first, std::min(kRowsAtOnce, chosen_.size() - first))) {
       if (results_[row.index].outcome != MoveOutcome::moved) continue;
       const Move& move = moves_[row.index];
+      if (move.from == move.to) continue;  // accepted: the phase did not change
+      any = true;
       project.add(move.project);
       from.add(to_string(move.from));
       to.add(to_string(move.to));
       reason.add(move.reason);
       actor.add(move.actor);
     }
+    if (!any) continue;
     const std::array<std::string, 5> parameters = {project.take(), from.take(), to.take(), reason.take(),
                                                    actor.take()};
     const Reply reply = database_.connection.run("audit", database_.catalogue.audit, parameters);

@@ -7,6 +7,7 @@
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
 #include "controller/postgres/evidence.hpp"
+#include "controller/postgres/opening.hpp"
 #include "controller/postgres/sql.hpp"
 
 namespace rls::postgres {
@@ -35,7 +36,8 @@ Sighting read(const Rows& rows, std::size_t row, const ProjectQuery& query, cons
   seen = unknown({});
   seen.now = rows.time(row, 12).value_or(Time{});
   if (!rows.boolean(row, 0)) {
-    seen.project_message = "project " + quoted(query.project) + " has no row in " + catalogue.status_table;
+    seen.project_message = "project " + quoted(query.project) + " has no row in " + catalogue.status_table +
+                           (catalogue.registry_table.empty() ? "" : ", nor in " + catalogue.registry_table);
     return sighting;
   }
   const auto phase = phase_at(rows, row, 1);
@@ -47,6 +49,7 @@ Sighting read(const Rows& rows, std::size_t row, const ProjectQuery& query, cons
   }
   seen.project_known = true;
   seen.phase = *phase;
+  sighting.has_row = rows.boolean(row, 14);
   sighting.ordinal = rows.integer(row, 2);
   sighting.ledgered = phase_at(rows, row, 4);
   seen.last_ours = phase_at(rows, row, 7).value_or(*phase);
@@ -60,6 +63,8 @@ Sighting read(const Rows& rows, std::size_t row, const ProjectQuery& query, cons
   sighting.wanted_in_ledger = phase_at(rows, row, 5);
   if (sighting.wanted_in_ledger && seen.last_ours != *phase) {
     seen.wanted_at_drift = higher(*sighting.wanted_in_ledger, query.wanted);
+    seen.drift_number = sighting.ordinal;
+    seen.accepted_before = rows.boolean(row, 13);
     if (sighting.ledger == Sighting::Ledger::agrees && query.wanted > *sighting.wanted_in_ledger) {
       sighting.ledger = Sighting::Ledger::aimed_higher;
     }
@@ -133,7 +138,8 @@ Result<void> ledger(OpenDatabase& database, std::span<const ProjectQuery> querie
   SeenRows seen;
   RaisedRows raised;
   for (std::size_t i = 0; i < queries.size(); ++i) {
-    if (!sightings[i].observation.project_known || !locked.value().contains(queries[i].project)) continue;
+    const bool held = sightings[i].has_row && !locked.value().contains(queries[i].project);
+    if (!sightings[i].observation.project_known || held) continue;
     switch (sightings[i].ledger) {
       case Sighting::Ledger::agrees: break;
       case Sighting::Ledger::never_seen:
@@ -244,10 +250,19 @@ std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const Proj
 }
 
 Result<Backend> pass_fence(OpenDatabase& database) {
-  const std::array<std::string, 1> parameters = {std::to_string(database.epoch)};
+  const Claimant& claimant = database.claimant;
+  const std::array<std::string, 4> parameters = {std::to_string(database.epoch), claimant.install_id,
+                                                 claimant.database.ns, claimant.database.name};
   const Reply reply = database.connection.run("fence", sql::fence, parameters);
   if (!reply.ok()) return to_error(*reply.failure, "read rls_operator.fence");
   if (reply.rows.size() == 0) {
+    Claimant without_yes = claimant;  // a yes is acted on by `open`
+    without_yes.take_over.clear();
+    const auto state = read_state(database.connection, without_yes);
+    if (!state) return state.error();
+    if (state->epoch == database.epoch) {
+      return transient("DatabaseError", "schema rls_operator changes while it is read");
+    }
     return terminal("FenceLost", "another leader has raised the epoch above " +
                                      std::to_string(database.epoch) +
                                      "; this process may not write any more");

@@ -35,6 +35,7 @@ struct OpenDatabase {
   Connection& connection;
   const Catalogue& catalogue;
   const Timeouts& timeouts;
+  const Claimant& claimant;
   std::int64_t epoch;
   bool utf8;
   PolicyCache& policies;
@@ -45,6 +46,7 @@ struct OpenDatabase {
 struct Sighting {
   decide::Observation observation;
   enum class Ledger { agrees, never_seen, differs, aimed_higher } ledger = Ledger::agrees;
+  bool has_row = false;                   ///< in the status table; a registered project may have none
   std::int64_t ordinal = 0;               ///< of the newest entry; 0 where there is none
   std::optional<Phase> ledgered;          ///< its to_phase
   std::optional<Phase> wanted_in_ledger;  ///< where it is drift
@@ -69,8 +71,9 @@ enum class Policies { of_late, as_last_seen };
 std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries,
                                     Policies policies, Counting counting = Counting::all);
 
-/// Checks in the open transaction that we still are the leader, and locks out who would be the next until its
-/// end. The backend's identity, to end it where the COMMIT comes to be in doubt.
+/// Checks in the open transaction that we still are the leader and the database is still ours, and locks out
+/// who would be the next until its end. FenceLost, Claimed. The backend's identity, to end it where the
+/// COMMIT comes to be in doubt.
 struct Backend {
   std::string pid, started;
 };

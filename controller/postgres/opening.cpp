@@ -8,7 +8,7 @@
 namespace rls::postgres {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 constexpr std::int64_t kOldestServer = 130000;
 
 Error not_primary(bool in_recovery) {
@@ -30,6 +30,34 @@ Error schema_not_ours(const Hello& hello) {
                                           " belongs to another role than " + hello.role +
                                           "; if it was made for the operator, run as a DBA: ALTER SCHEMA " +
                                           ours + " OWNER TO " + hello.role + ";");
+}
+
+namespace {
+
+/// What a person names to take the claim over. The number makes that a yes counts once: after a take-over the
+/// claim has another one, so that two owners who both say yes do not fight.
+std::string claim_name(std::string_view install_id, std::int64_t number) {
+  return std::string(install_id) + (number == 1 ? "" : "@" + std::to_string(number));
+}
+
+std::string annotate(const Claimant& claimant, std::string_view annotation, std::string_view value) {
+  return "kubectl --namespace " + claimant.database.ns + " annotate rlsdatabase " + claimant.database.name +
+         " " + std::string(annotation) + "=" + std::string(value) + " --overwrite";
+}
+
+}  // namespace
+
+std::optional<Error> refuse_system(const Claimant& claimant, std::string_view system_identifier) {
+  if (claimant.known_system.empty() || claimant.known_system == system_identifier ||
+      claimant.accept_system == system_identifier) {
+    return std::nullopt;
+  }
+  return terminal(
+      "DatabaseChanged",
+      "another server answers: system identifier " + std::string(system_identifier) + ", " +
+          claimant.known_system +
+          " was known. Point the Secret back, or, if the change is meant (pg_upgrade, restore), run: " +
+          annotate(claimant, api::kAcceptSystemAnnotation, system_identifier));
 }
 
 Result<Hello> greet(Connection& connection, const Timeouts& timeouts) {
@@ -59,6 +87,7 @@ Result<Hello> greet(Connection& connection, const Timeouts& timeouts) {
   hello.schema_is_ours = rows.boolean(0, 11);
   hello.version_is_there = rows.boolean(0, 12);
   hello.search_path = rows.text(0, 13);
+  hello.system_identifier = rows.text(0, 14);
   return hello;
 }
 
@@ -90,6 +119,7 @@ Result<void> install_schema(Connection& connection, const Timeouts& timeouts, co
   // One script a version, each run once.
   if (version < 1) script += sql::schema_1;
   if (version < 2) script += sql::schema_2;
+  if (version < 3) script += sql::schema_3;
   if (reply = connection.script("install_schema", script); !reply.ok())
     return to_error(*reply.failure, kDoing);
   if (const auto failed = transaction.commit()) return to_error(failed->failure, kDoing);
@@ -113,10 +143,16 @@ Result<State> read_state(Connection& connection, const Claimant& claimant) {
   if (rows.is_null(0, 5)) return state;
   if (rows.text(0, 5) != claimant.install_id || rows.text(0, 6) != claimant.database.ns ||
       rows.text(0, 7) != claimant.database.name) {
-    return terminal("Claimed", "the database belongs to RlsDatabase " + std::string(rows.text(0, 6)) + "/" +
-                                   std::string(rows.text(0, 7)) + " of installation " +
-                                   quoted(rows.text(0, 5)) +
-                                   "; remove that one, then run: DELETE FROM rls_operator.claim;");
+    const std::string name = claim_name(rows.text(0, 5), rows.integer(0, 9));
+    if (claimant.take_over != name) {
+      return terminal("Claimed", "the database belongs to RlsDatabase " + std::string(rows.text(0, 6)) + "/" +
+                                     std::string(rows.text(0, 7)) + " of installation " +
+                                     quoted(rows.text(0, 5)) + "; to take it over from there, run: " +
+                                     annotate(claimant, api::kTakeOverAnnotation, name));
+    }
+    state.needs_claim = false;
+    state.takes_over = rows.integer(0, 9);
+    return state;
   }
   state.needs_claim = rows.text(0, 8) != claimant.database_uid;
   return state;
@@ -127,6 +163,30 @@ Result<void> take_claim(Connection& connection, const Claimant& claimant) {
                                                  claimant.database.name, claimant.database_uid};
   const Reply reply = connection.run("take_claim", sql::take_claim, parameters);
   if (!reply.ok()) return to_error(*reply.failure, "claim the database");
+  return {};
+}
+
+Result<void> take_over(Connection& connection, const Timeouts& timeouts, const Claimant& claimant,
+                       std::int64_t number) {
+  constexpr std::string_view kDoing = "take the database over";
+  Transaction transaction(connection, timeouts);
+  if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
+  // The table, not the row: ever new holders of FOR SHARE would starve an UPDATE, and lock_timeout would not
+  // end it.
+  if (const Reply locked = connection.script("lock_claim", "LOCK TABLE rls_operator.claim IN EXCLUSIVE MODE");
+      !locked.ok())
+    return to_error(*locked.failure, kDoing);
+  const std::array<std::string, 5> parameters = {claimant.install_id, claimant.database.ns,
+                                                 claimant.database.name, claimant.database_uid,
+                                                 std::to_string(number)};
+  const Reply reply = connection.run("take_over", sql::take_over, parameters);
+  if (!reply.ok()) return to_error(*reply.failure, kDoing);
+  // In doubt or not: who reads the claim again sees whose it is.
+  if (const auto failed = transaction.commit()) {
+    Error error = to_error(failed->failure, kDoing);
+    if (failed->in_doubt) error.kind = ErrorKind::transient;
+    return error;
+  }
   return {};
 }
 

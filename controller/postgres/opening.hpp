@@ -2,6 +2,8 @@
 // What happens before anything else is asked of a database: is it the primary, does it have our schema, is it
 // ours?
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "controller/base/result.hpp"
@@ -13,17 +15,18 @@ namespace rls::postgres {
 /// What the first statement on a connection tells.
 struct Hello {
   std::string server_version;  ///< "15.18"
-  bool utf8 = true;            ///< false: only ASCII names can be asked for
-  std::string search_path;     ///< of this role here, as strangers' triggers know it
-  std::string role;            ///< quoted
-  std::string database;        ///< quoted
+  std::string system_identifier;
+  bool utf8 = true;         ///< false: only ASCII names can be asked for
+  std::string search_path;  ///< of this role here, as strangers' triggers know it
+  std::string role;         ///< quoted
+  std::string database;     ///< quoted
   bool may_create_schema = false;
   bool schema_is_there = false;
   bool schema_is_ours = false;
   bool version_is_there = false;
 };
 
-/// Sets the connection up. NotPrimary, UnsupportedServer.
+/// Sets the connection up. Writes nothing. NotPrimary, UnsupportedServer.
 Result<Hello> greet(Connection& connection, const Timeouts& timeouts);
 
 /// What is said where schema `rls_operator` cannot be made, or is there and somebody else's.
@@ -39,6 +42,8 @@ struct State {
   std::int64_t epoch = 0;
   bool needs_install = false;  ///< the schema is not there, or older
   bool needs_claim = false;    ///< nobody's, or ours under another uid
+  /// Somebody else's, which a person lets us take over: its number.
+  std::optional<std::int64_t> takes_over;
 };
 
 /// One statement. NotPrimary, Claimed.
@@ -46,5 +51,10 @@ Result<State> read_state(Connection& connection, const Claimant& claimant);
 
 /// Writes our claim where there is none, or our new uid.
 Result<void> take_claim(Connection& connection, const Claimant& claimant);
+
+/// Makes the foreign claim of that number ours. Waits until no transaction of its owner is open that passed
+/// the fence; each later one is refused (Claimed).
+Result<void> take_over(Connection& connection, const Timeouts& timeouts, const Claimant& claimant,
+                       std::int64_t number);
 
 }  // namespace rls::postgres

@@ -25,7 +25,17 @@ struct Claimant {
   std::string install_id;  ///< of this installation: the cluster's and the operator's namespace
   api::ObjectName database;
   std::string database_uid;
+  std::string known_system{};   ///< the system identifier that was seen first; empty: none yet
+  std::string accept_system{};  ///< another one that a person accepts
+  std::string take_over{};  ///< the foreign claim that a person takes over, as the message Claimed names it
+  /// The epoch in which this process works there, once it is known, and the system it was read on: whoever
+  /// finds another one on a new connection is not the leader any more.
+  std::optional<std::int64_t> epoch{};
+  std::string epoch_system{};
 };
+
+/// DatabaseChanged, where the server is not the one that is known and nobody has accepted it.
+std::optional<Error> refuse_system(const Claimant& claimant, std::string_view system_identifier);
 
 /// What was found when the database was opened.
 struct DatabaseFacts {
@@ -43,7 +53,8 @@ struct ProjectQuery {
   Phase wanted = Phase::pending;  ///< the phase aimed at now; recorded where drift is first seen
 };
 
-/// One move that was decided.
+/// One move that was decided. From a phase to itself: a person accepts the phase, which somebody else had
+/// set; it is ledgered as `adopted`, and nothing else is written.
 struct Move {
   std::string project;
   Phase from = Phase::pending;
@@ -75,7 +86,8 @@ class ProjectDatabase {
   /// Connects where not connected, proves that this is the primary and the claim is ours, creates or upgrades
   /// the operator's own schema `rls_operator`, finds the adopted tables and columns in the catalogue.
   /// Idempotent and cheap when nothing changed (one statement). A connection that died since the last call is
-  /// an error once (the caller may want to read the Secret anew); the next call connects. Terminal: Claimed,
+  /// an error once (the caller may want to read the Secret anew); the next call connects. Nothing is written
+  /// where the server is another one than known (DatabaseChanged). Terminal: DatabaseChanged, Claimed,
   /// FenceLost, MissingTable, MissingColumn, MissingPrivilege (holds the SQL that a DBA runs),
   /// UnsupportedTable, UnsupportedServer, SchemaTooNew. Transient: DatabaseUnreachable, DatabaseMissing,
   /// DatabaseStarting, AuthenticationFailed, TlsFailed, NotPrimary, TooManyConnections and what passes by
@@ -93,7 +105,8 @@ class ProjectDatabase {
   /// `again` for each under the locks, perhaps more than once: it must be pure. One result per move, in
   /// order. An Error means that nothing was moved, but for kind in_doubt: it could not be found out; the next
   /// `open` and `observe` show it. A single row's refusal is found by bisection and is that row's result
-  /// (MoveRefused). FenceLost: another leader took over; stop.
+  /// (MoveRefused). FenceLost: another leader took over; stop. Claimed: another
+  /// RlsDatabase has taken the database over.
   virtual Result<std::vector<MoveResult>> move(std::span<const Move> moves, const DecideAgain& again) = 0;
 
   /// The newest ten ledger entries of each project, newest first (status.history).

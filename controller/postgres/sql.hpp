@@ -10,8 +10,10 @@ namespace rls::postgres::sql {
 extern const std::string_view hello;
 extern const std::string_view schema_1;
 extern const std::string_view schema_2;
+extern const std::string_view schema_3;
 extern const std::string_view state;
 extern const std::string_view take_claim;
+extern const std::string_view take_over;
 extern const std::string_view catalogue;
 // Observing
 extern const std::string_view observe;
@@ -23,6 +25,7 @@ extern const std::string_view note_policies;
 // Moving
 extern const std::string_view fence;
 extern const std::string_view lock_projects;
+extern const std::string_view new_rows;
 extern const std::string_view apply;
 extern const std::string_view set_phases;
 extern const std::string_view audit;

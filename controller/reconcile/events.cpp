@@ -111,7 +111,7 @@ class Story {
     for (const api::HistoryEntry* entry : new_steps_) {
       const std::string to = text(rls::to_string(entry->to));
       if (!entry->from) {
-        if (entry->to != Phase::pending) add_step(EventReason::adopted, *entry, "first seen in " + to);
+        if (entry->to != Phase::pending) add_step(EventReason::adopted, *entry, entry->reason + ": " + to);
         continue;
       }
       add_step(entry->to > *entry->from ? EventReason::promoted : EventReason::demoted, *entry,

@@ -96,7 +96,8 @@ void Reconciler::process(const Queue::Batch& batch) {
     publish(item);
     schedule(item);
     // What is urgent stays urgent: it is tried again by itself, not only with the look at the whole database.
-    if (failed && batch.priority == runtime::Priority::urgent) queue_.retry(name, migration_key(*item.migration));
+    if (failed && batch.priority == runtime::Priority::urgent)
+      queue_.retry(name, migration_key(*item.migration));
   }
   const std::chrono::duration<double> took = clock_.steady() - began;
   observer_.reconciled(whole ? Kind::database : Kind::migration, batch.keys.size(), took, failed);
@@ -145,7 +146,8 @@ std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>
       if (item->outcome.plan.step != decide::StepKind::none) due.push_back(item);
     }
     if (round == kRounds) break;
-    // What goes down goes first, and in transactions of its own: no promotion can take it with it when it fails.
+    // What goes down goes first, and in transactions of its own: no promotion can take it with it when it
+    // fails.
     const auto first_up = std::stable_partition(due.begin(), due.end(), [](const Item* item) {
       return item->outcome.plan.step == decide::StepKind::down;
     });
@@ -173,7 +175,8 @@ std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*
   for (Item* item : items) {
     // The freshest wish, in each round.
     const auto fresh = caches_.migrations.get(item->migration->meta.name);
-    if (fresh != nullptr && fresh->meta.uid == item->migration->meta.uid && database_of(*fresh) == database_of(*item->migration)) {
+    if (fresh != nullptr && fresh->meta.uid == item->migration->meta.uid &&
+        database_of(*fresh) == database_of(*item->migration)) {
       item->migration = fresh;
     }
     const api::RlsMigration& migration = *item->migration;
@@ -232,8 +235,8 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
       case postgres::MoveOutcome::moved:
         item.outcome.failure.reset();
         moved.push_back(&item);
-        observer_.transition(tried.from, tried.to, Moved::committed);
-        log::info(kLogger, "project moved",
+        if (tried.from != tried.to) observer_.transition(tried.from, tried.to, Moved::committed);
+        log::info(kLogger, tried.from == tried.to ? "phase accepted" : "project moved",
                   {{"namespace", name.ns},
                    {"name", name.name},
                    {"project", tried.project},
@@ -319,7 +322,8 @@ void Reconciler::schedule(const Item& item) {
   // Lowered while a promotion of it was committed: the urgent look may have come too early to see that.
   const auto fresh = caches_.migrations.get(item.migration->meta.name);
   if (fresh != nullptr && fresh->meta.uid == item.migration->meta.uid &&
-      (fresh->meta.generation != item.migration->meta.generation || fresh->hold_at != item.migration->hold_at)) {
+      (fresh->meta.generation != item.migration->meta.generation ||
+       fresh->hold_at != item.migration->hold_at)) {
     queue_.add(database_of(*fresh), migration_key(*fresh), runtime::Priority::urgent);
   }
   const api::ObjectName group = database_of(*item.migration);
@@ -332,7 +336,8 @@ void Reconciler::schedule(const Item& item) {
   if (item.outcome.plan.step != decide::StepKind::none) {
     // Under the locks the answer was another one: decide afresh.
     queue_.add(group, key,
-               item.outcome.plan.step == decide::StepKind::down ? runtime::Priority::urgent : runtime::Priority::normal);
+               item.outcome.plan.step == decide::StepKind::down ? runtime::Priority::urgent
+                                                                : runtime::Priority::normal);
   } else if (item.outcome.plan.recheck_at) {
     // Database time is only compared with database time: what counts is how long it is from now.
     const Duration wait = *item.outcome.plan.recheck_at - item.outcome.observed.now;

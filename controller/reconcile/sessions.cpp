@@ -67,27 +67,37 @@ Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime:
     return {};
   };
 
+  postgres::Claimant claimant{.install_id = install_id_,
+                              .database = name,
+                              .database_uid = database.meta.uid,
+                              .known_system = database.status.system_identifier,
+                              .accept_system = database.accept_system,
+                              .take_over = database.take_over,
+                              .epoch = std::nullopt,
+                              .epoch_system = {}};
+  {
+    const std::lock_guard guard(mutex_);
+    claimant.epoch = held->epoch;
+    claimant.epoch_system = held->epoch_system;
+  }
   const bool was_made = lane.database != nullptr;
   if (auto ready = ensure_made(); !ready) return fail(ready.error());
-  auto facts = lane.database->open({install_id_, name, database.meta.uid});
-  if (!facts && was_made) {
+  auto facts = lane.database->open(claimant);
+  if (!facts && was_made && facts.error().reason != "FenceLost") {
     // It worked before: the connection may have died, or the password was changed. Once more with a fresh
     // Secret.
     lane.database.reset();
     if (auto ready = ensure_made(); !ready) return fail(ready.error());
-    facts = lane.database->open({install_id_, name, database.meta.uid});
+    facts = lane.database->open(claimant);
   }
   if (!facts) return fail(facts.error());
-  const std::string& known = database.status.system_identifier;
-  if (!known.empty() && known != facts->system_identifier) {
-    return fail(terminal(
-        "DatabaseChanged",
-        "another server answers: system identifier " + facts->system_identifier + ", " + known +
-            " was known. Point the Secret back; if the change is meant (pg_upgrade, restore), delete "
-            "and re-create this RlsDatabase"));
-  }
   if (not_ok_for(name) > Duration{0}) {
     log::info(kLogger, "database can be used again", {{"namespace", name.ns}, {"database", name.name}});
+  }
+  {
+    const std::lock_guard guard(mutex_);
+    held->epoch = facts->epoch;
+    held->epoch_system = facts->system_identifier;
   }
   note(name, true);
   return Open{held, &lane, std::move(lock), lane.database, std::move(facts).value()};

@@ -69,7 +69,9 @@ class Sessions {
  private:
   struct Entry {
     std::array<Lane, 2> lanes;
-    std::array<std::weak_ptr<postgres::ProjectDatabase>, 2> running;     // guarded by Sessions::mutex_
+    std::array<std::weak_ptr<postgres::ProjectDatabase>, 2> running;  // guarded by Sessions::mutex_
+    std::optional<std::int64_t> epoch;  // guarded by Sessions::mutex_: the first one seen, for both lanes
+    std::string epoch_system;           // guarded by Sessions::mutex_: where it was seen
     std::optional<std::chrono::steady_clock::time_point> failing_since;  // guarded by Sessions::mutex_
   };
 

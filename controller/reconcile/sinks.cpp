@@ -25,7 +25,12 @@ runtime::Priority priority_of(const api::RlsMigration* before, const api::RlsMig
 bool same_request(const api::RlsMigration& a, const api::RlsMigration& b) {
   return a.meta.uid == b.meta.uid && a.meta.generation == b.meta.generation && a.hold_at == b.hold_at &&
          a.spec_problem == b.spec_problem && a.hold_at_unreadable == b.hold_at_unreadable &&
-         a.requested_at == b.requested_at;
+         a.requested_at == b.requested_at && a.adopt_phase == b.adopt_phase;
+}
+
+bool same_request(const api::RlsDatabase& a, const api::RlsDatabase& b) {
+  return a.meta.uid == b.meta.uid && a.meta.generation == b.meta.generation &&
+         a.accept_system == b.accept_system && a.take_over == b.take_over;
 }
 
 /// The object, or, where its spec cannot be read, what is known of it and why: it must not stay as it was,
@@ -113,8 +118,7 @@ void DatabaseSink::relist_commit() {
   for (const auto& added : changes.added) changed(*added);
   for (const auto& removed : changes.removed) changed(*removed);
   for (const auto& [before, after] : changes.updated) {
-    if (before->meta.uid != after->meta.uid || before->meta.generation != after->meta.generation)
-      changed(*after);
+    if (!same_request(*before, *after)) changed(*after);
   }
 }
 
@@ -123,8 +127,7 @@ void DatabaseSink::applied(std::string_view object_json) {
   if (!database) return deleted(object_json);
   const api::RlsDatabase now = *database;
   const auto before = caches_.databases.upsert(std::move(*database));
-  if (before != nullptr && before->meta.uid == now.meta.uid && before->meta.generation == now.meta.generation)
-    return;
+  if (before != nullptr && same_request(*before, now)) return;
   changed(now);
 }
 

@@ -19,14 +19,15 @@ SELECT schema.found,
        quote_ident(a.attname),
        format_type(a.atttypid, NULL),
        format_type(a.atttypid, a.atttypmod),
-       a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = '',
+       (a.attnotnull OR domain.typnotnull) AND NOT a.atthasdef AND domain.typdefault IS NULL
+         AND a.attidentity = '' AND a.attgenerated = '',
        has_column_privilege(t.oid, a.attnum, 'SELECT'),
        has_column_privilege(t.oid, a.attnum, 'UPDATE'),
        has_column_privilege(t.oid, a.attnum, 'INSERT'),
        -- An enum that does not know all four phases cannot hold them.
        (SELECT count(*) FROM pg_enum e
-        WHERE e.enumtypid = a.atttypid AND e.enumlabel IN ('pending', 'shadow', 'enforcing', 'complete')),
-       EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = a.atttypid),
+        WHERE e.enumtypid = base.oid AND e.enumlabel IN ('pending', 'shadow', 'enforcing', 'complete')),
+       EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = base.oid),
        EXISTS (SELECT FROM pg_index i
                WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
                  AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
@@ -38,8 +39,16 @@ SELECT schema.found,
                              WHERE p.polrelid = t.oid AND p.polpermissive AND p.polcmd IN ('*', 'r')
                                AND pg_get_expr(p.polqual, p.polrelid) = 'true'
                                AND (p.polroles = '{0}' OR EXISTS (SELECT FROM unnest(p.polroles) r
-                                                                  WHERE pg_has_role(r, 'USAGE')))))
+                                                                  WHERE pg_has_role(r, 'USAGE'))))),
+       format_type(base.oid, NULL)
 FROM schema
 LEFT JOIN adopted t ON true
 LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_type domain ON domain.oid = a.atttypid
+LEFT JOIN LATERAL (  -- below a domain, and a domain of a domain
+  WITH RECURSIVE below(oid) AS (
+    SELECT a.atttypid
+    UNION ALL
+    SELECT t.typbasetype FROM below JOIN pg_type t ON t.oid = below.oid WHERE t.typtype = 'd')
+  SELECT below.oid FROM below JOIN pg_type t ON t.oid = below.oid WHERE t.typtype <> 'd') base ON true
 ORDER BY t.relname, a.attnum

@@ -1,1 +1,2 @@
-SELECT s.{{status.phase}}::text, count(*) FROM {{status}} s GROUP BY 1
+SELECT phase, count(*) FROM (SELECT s.{{status.phase}}::text AS phase FROM {{status}} s {{unlisted}}) AS each
+GROUP BY phase

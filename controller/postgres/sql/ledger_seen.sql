@@ -9,3 +9,5 @@ FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::te
        AS m(project, ordinal, kind, from_phase, to_phase, wanted_phase)
 CROSS JOIN clock
 CROSS JOIN rls_operator.claim c
+-- Where there is no row to lock, the other lane may have been faster.
+ON CONFLICT DO NOTHING

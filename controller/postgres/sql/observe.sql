@@ -5,11 +5,22 @@ asked AS MATERIALIZED (
 ),
 seen AS MATERIALIZED (
   SELECT asked.n, asked.project,
-         s.{{status.project}} IS NOT NULL AS known, s.{{status.phase}}::text AS phase,
+         s.{{status.project}} IS NOT NULL OR registered.yes AS known,
+         s.{{status.project}} IS NOT NULL AS has_row,
+         -- A registered project without a row is in its first phase.
+         CASE WHEN s.{{status.project}} IS NULL AND registered.yes THEN 'pending'
+              ELSE s.{{status.phase}}::text END AS phase,
          newest.ordinal, newest.kind, newest.to_phase, newest.wanted_phase, newest.at,
-         CASE WHEN newest.kind = 'drift' THEN ours.to_phase ELSE newest.to_phase END AS last_ours
+         CASE WHEN newest.kind = 'drift' THEN ours.to_phase ELSE newest.to_phase END AS last_ours,
+         -- The first entry of all is the first sight, which nobody accepted.
+         CASE WHEN newest.kind = 'drift' THEN EXISTS (
+           SELECT FROM rls_operator.transition t
+           WHERE t.project_id = asked.project AND t.kind = 'adopted' AND t.ordinal > 1
+             AND t.to_phase = newest.to_phase) ELSE false END AS accepted_before
   FROM asked
   LEFT JOIN {{status}} s ON s.{{status.project_text}} = asked.project
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN s.{{status.project}} IS NULL THEN {{registered}} ELSE true END AS yes) registered
   LEFT JOIN LATERAL (
     SELECT t.ordinal, t.kind, t.to_phase, t.wanted_phase, t.at FROM rls_operator.transition t
     WHERE t.project_id = asked.project ORDER BY t.ordinal DESC LIMIT 1) newest ON true
@@ -26,7 +37,9 @@ SELECT seen.known, seen.phase, seen.ordinal, seen.kind, seen.to_phase, seen.want
        coalesce(denied.count, 0),
        -- A time yet to come counts as now: a row with it must not break the statement, nor be overlooked.
        (extract(epoch FROM least(denied.last, clock.now)) * 1000000)::bigint,
-       (extract(epoch FROM clock.now) * 1000000)::bigint
+       (extract(epoch FROM clock.now) * 1000000)::bigint,
+       seen.accepted_before,
+       seen.has_row
 FROM seen
 CROSS JOIN clock
 LEFT JOIN rls_operator.hold h ON h.project_id = seen.project

@@ -4,5 +4,5 @@ SELECT pg_is_in_recovery(),
        (SELECT system_identifier::text FROM pg_control_system()),
        (SELECT number FROM rls_operator.version),
        (SELECT epoch FROM rls_operator.fence),
-       c.install_id, c.namespace, c.name, c.uid
+       c.install_id, c.namespace, c.name, c.uid, c.number
 FROM (SELECT 1) AS always LEFT JOIN rls_operator.claim c ON true

@@ -8,11 +8,11 @@ FROM (
   FROM (
     SELECT asked.n, asked.project, newest.at
     FROM unnest($1::text[]) WITH ORDINALITY AS asked(project, n)
-    JOIN {{status}} s ON s.{{status.project_text}} = asked.project
+    LEFT JOIN {{status}} s ON s.{{status.project_text}} = asked.project
     CROSS JOIN LATERAL (
       SELECT t.to_phase, t.at FROM rls_operator.transition t
       WHERE t.project_id = asked.project ORDER BY t.ordinal DESC LIMIT 1) newest
-    WHERE newest.to_phase = s.{{status.phase}}::text
+    WHERE newest.to_phase = coalesce(s.{{status.phase}}::text, 'pending')
   ) p
   JOIN {{audit}} a ON a.{{audit.project_text}} = p.project AND a.{{audit.denied}}
                   AND a.{{audit.time}} > p.at::{{audit.time_type}}

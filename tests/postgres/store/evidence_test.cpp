@@ -169,9 +169,11 @@ TEST_F(EvidenceOf, ATriggerWithAConditionOrACommentRecordsNothing) {
   sql("CREATE TABLE notes (id int, project_id varchar(50)); CREATE POLICY all_of_it ON notes USING (true); "
       "CREATE FUNCTION says_so() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN -- INSERT INTO rls_audit_log\n"
       "\nRETURN NULL; END $$; "
-      "CREATE TRIGGER says AFTER INSERT OR UPDATE OR DELETE ON notes FOR EACH ROW EXECUTE FUNCTION says_so()");
+      "CREATE TRIGGER says AFTER INSERT OR UPDATE OR DELETE ON notes FOR EACH ROW EXECUTE FUNCTION "
+      "says_so()");
   expect_gap("public.notes");
-  sql("DROP TRIGGER says ON notes; CREATE TRIGGER says AFTER INSERT OR UPDATE OR DELETE ON notes FOR EACH ROW WHEN "
+  sql("DROP TRIGGER says ON notes; CREATE TRIGGER says AFTER INSERT OR UPDATE OR DELETE ON notes FOR EACH "
+      "ROW WHEN "
       "(false) EXECUTE FUNCTION note_denied_write()");
   expect_gap("public.notes");
 }

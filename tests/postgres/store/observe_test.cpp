@@ -179,6 +179,32 @@ TEST_F(Observing, OurOwnMoveEndsTheDrift) {
   EXPECT_EQ(newest("sm", "ordinal, kind, from_phase, to_phase"), "3 moved enforcing shadow");
 }
 
+TEST_F(Observing, ARaiseHasANumberByWhichItIsAcceptedOnce) {
+  see("sm", Phase::enforcing);
+  by_hand("sm", Phase::enforcing);
+  auto seen = see("sm", Phase::enforcing);
+  EXPECT_EQ(seen.drift_number, 2);
+  EXPECT_FALSE(seen.accepted_before);
+  seam.restart();
+  must_go("sm", Phase::enforcing, Phase::enforcing);
+  EXPECT_EQ(newest("sm", "ordinal, kind, coalesce(from_phase, '-'), to_phase"), "3 adopted - enforcing");
+  EXPECT_EQ(value("SELECT count(*) FROM rls_audit_log"), "0") << "the phase did not change";
+  const auto accepted = see("sm", Phase::enforcing);
+  EXPECT_EQ(accepted.last_ours, Phase::enforcing);
+  EXPECT_EQ(accepted.drift_number, 0);
+  EXPECT_GT(accepted.phase_since, seen.phase_since) << "the soak starts now";
+
+  must_go("sm", Phase::enforcing, Phase::pending);
+  by_hand("sm", Phase::enforcing);
+  seen = see("sm", Phase::enforcing);
+  EXPECT_EQ(seen.drift_number, 5);
+  EXPECT_TRUE(seen.accepted_before);
+  by_hand("sm", Phase::complete);
+  seen = see("sm", Phase::complete);
+  EXPECT_EQ(seen.drift_number, 6);
+  EXPECT_FALSE(seen.accepted_before) << "never to complete";
+}
+
 TEST_F(Observing, ManyFirstSightsTakeFewStatements) {
   sql("INSERT INTO rls_migration_status (project_id) SELECT 'p' || i FROM generate_series(1, 2500) i");
   std::vector<ProjectQuery> queries;

@@ -255,6 +255,20 @@ TEST_F(Opening, ConnectionThatDiedMeanwhileIsAnErrorOnceAndThenReplaced) {
   EXPECT_TRUE(see("sm").project_known);
 }
 
+// A leader that lost its connection must not take the next leader's epoch for its own.
+TEST_F(Opening, ANewConnectionDoesNotTakeOverAnotherLeadersEpoch) {
+  const auto facts = store->open(claimant);
+  ASSERT_TRUE(facts.ok());
+  sql("UPDATE rls_operator.fence SET epoch = epoch + 1");
+  auto later = make();
+  Claimant same = claimant;
+  same.epoch = facts->epoch;
+  same.epoch_system = facts->system_identifier;
+  const auto refused_again = later->open(same);
+  ASSERT_FALSE(refused_again.ok());
+  EXPECT_EQ(refused_again.error().reason, "FenceLost");
+}
+
 TEST_F(Opening, InterruptEndsACallAndTheNextOpenWorks) {
   open();
   pqxx::connection other(uri());

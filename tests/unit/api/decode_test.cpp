@@ -246,7 +246,8 @@ TEST(DecodeDatabase, ReadsEveryField) {
                           .mode = RuntimeMode::adopted,
                           .schema = "app",
                           .lock_timeout = milliseconds{500},
-                          .statement_timeout = minutes{1}};
+                          .statement_timeout = minutes{1},
+                          .policy = {}};
   EXPECT_EQ(decoded->spec, spec);
   EXPECT_EQ(decoded->meta.name.str(), "tenants/main");
   EXPECT_EQ(decoded->status, DatabaseStatus{});
@@ -263,7 +264,8 @@ TEST(DecodeDatabase, FillsInTheDefaultsOfTheContract) {
                           .mode = RuntimeMode::adopted,
                           .schema = "public",
                           .lock_timeout = seconds{5},
-                          .statement_timeout = seconds{30}};
+                          .statement_timeout = seconds{30},
+                          .policy = {}};
   EXPECT_EQ(decoded->spec, spec);
 }
 

@@ -62,7 +62,7 @@ DatabaseState database_of(const std::string& text) {
 void read_observed(const YAML::Node& seen, Scenario& row) {
   note_unknown(seen, "observed.",
                {"phase", "since", "violations", "database", "project", "hold", "lastOurs", "specLoweredSince",
-                "conflictWithOlder", "evidence", "frozen", "policiesChangedAt"},
+                "conflictWithOlder", "evidence", "frozen", "policiesChangedAt", "driftNumber", "acceptedBefore"},
                row.later);
   Observation& out = row.observed;
   out.database = seen["database"] ? database_of(seen["database"].as<std::string>()) : DatabaseState::ok;
@@ -81,6 +81,8 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
   if (out.last_ours != out.phase) {
     // What was aimed at when the drift was seen: more than now, where the spec was lowered since.
     const bool lowered = seen["specLoweredSince"] && seen["specLoweredSince"].as<bool>();
+    out.drift_number = seen["driftNumber"] ? seen["driftNumber"].as<std::int64_t>() : 3;
+    out.accepted_before = seen["acceptedBefore"] && seen["acceptedBefore"].as<bool>();
     out.wanted_at_drift = lowered ? Phase::complete : row.migration.spec.phase;
   }
   if (seen["conflictWithOlder"]) out.conflict_with_older = seen["conflictWithOlder"].as<std::string>();
@@ -138,6 +140,8 @@ std::vector<Scenario> load_scenarios(const std::string& path) {
     for (const auto& annotation : node["annotations"]) {
       if (annotation.first.as<std::string>() == "hold-at") {
         row.migration.hold_at = phase_of(annotation.second);
+      } else if (annotation.first.as<std::string>() == "adopt-phase") {
+        row.migration.adopt_phase = annotation.second.as<std::string>();
       } else {
         row.later.push_back("annotation " + annotation.first.as<std::string>());
       }

@@ -31,6 +31,7 @@ std::string step_of(const Plan& plan) {
     case StepKind::none: return "none";
     case StepKind::up: return "up " + std::string(to_string(plan.to));
     case StepKind::down: return "down " + std::string(to_string(plan.to));
+    case StepKind::accept: return "accept " + std::string(to_string(plan.to));
   }
   return "none";
 }

@@ -32,6 +32,7 @@ struct FakeWorld {
     decide::ViolationCount violations{};
     std::optional<decide::HoldRow> hold{};
     std::optional<Phase> wanted_at_drift{};
+    std::int64_t drift_number = 0;
     std::vector<api::HistoryEntry> ledger{};  // oldest first
   };
   std::map<std::string, Project> projects;
@@ -47,9 +48,10 @@ class FakeDatabase final : public postgres::ProjectDatabase {
  public:
   explicit FakeDatabase(FakeWorld& world) : world_(world) {}
 
-  Result<postgres::DatabaseFacts> open(const postgres::Claimant&) override {
+  Result<postgres::DatabaseFacts> open(const postgres::Claimant& claimant) override {
     ++world_.opens;
     if (world_.open_error) return *world_.open_error;
+    if (auto changed = postgres::refuse_system(claimant, world_.system_identifier)) return *changed;
     return postgres::DatabaseFacts{"15.0", world_.system_identifier, 1};
   }
   Result<std::vector<decide::Observation>> observe(std::span<const postgres::ProjectQuery> queries) override {
@@ -78,8 +80,9 @@ class FakeDatabase final : public postgres::ProjectDatabase {
         project.phase = project.last_ours = wanted.to;
         project.since = world_.now;
         project.violations = {};
-        project.ledger.push_back({"t" + std::to_string(project.ledger.size() + 1), wanted.from, wanted.to,
-                                  world_.now, wanted.reason});
+        project.ledger.push_back({"t" + std::to_string(project.ledger.size() + 1),
+                                  wanted.from == wanted.to ? std::nullopt : std::optional(wanted.from),
+                                  wanted.to, world_.now, wanted.reason});
         result.outcome = postgres::MoveOutcome::moved;
         result.entry = project.ledger.back();
       }
@@ -128,6 +131,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     seen.phase_since = found->second.since;
     seen.last_ours = found->second.last_ours;
     seen.wanted_at_drift = found->second.wanted_at_drift;
+    seen.drift_number = found->second.drift_number;
     seen.hold = found->second.hold;
     seen.violations = found->second.violations;
     seen.evidence.state = decide::Evidence::State::complete;

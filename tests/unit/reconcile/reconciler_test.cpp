@@ -1,5 +1,6 @@
 #include "controller/reconcile/reconciler.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/unit/reconcile/fakes.hpp"
@@ -174,6 +175,45 @@ TEST(Reconciler, AnotherServerBehindTheSameNameStalls) {
   EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
 }
 
+TEST(Reconciler, AnotherServerIsAcceptedByAnnotation) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::pending);
+  bench.look_at_database();
+  bench.world.system_identifier = "8000";
+  bench.look_at_database();
+  auto database = *bench.caches.databases.get({Bench::kNamespace, "main"});
+  EXPECT_THAT(api::find_condition(database.status.conditions, "Ready")->message,
+              testing::HasSubstr("kubectl --namespace tenants annotate rlsdatabase main "
+                                 "rls-operator.dev/accept-system=8000 --overwrite"));
+  database.accept_system = "8000";
+  bench.caches.databases.upsert(database);
+  bench.look_at_database();
+  EXPECT_EQ(bench.caches.databases.get({Bench::kNamespace, "main"})->status.system_identifier, "8000");
+  EXPECT_EQ(bench.reason("sm"), "TargetReached");
+  bench.world.system_identifier = "7000";
+  bench.look_at_database();
+  EXPECT_EQ(bench.reason("sm"), "DatabaseChanged") << "the yes was to the other one";
+}
+
+TEST(Reconciler, ARaiseIsAcceptedByAnnotationAndTheSoakStartsThen) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::enforcing,
+                                .last_ours = Phase::shadow,
+                                .wanted_at_drift = Phase::enforcing,
+                                .drift_number = 2};
+  bench.apply("sm", Phase::enforcing);
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.reason("sm"), "Drifted");
+  EXPECT_EQ(bench.world.transactions, 0);
+  bench.apply("sm", Phase::enforcing,
+              [](api::RlsMigration& migration) { migration.adopt_phase = "enforcing@2"; });
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.reason("sm"), "TargetReached");
+  EXPECT_EQ(bench.status("sm").phase_since, bench.world.now);
+  EXPECT_EQ(bench.observer.moved, 0) << "nothing moved";
+}
+
 TEST(Reconciler, AMissingDatabaseObjectIsNamed) {
   Bench bench;
   bench.apply("sm", Phase::shadow);
@@ -205,6 +245,38 @@ TEST(Reconciler, TheYoungerOfTwoObjectsStallsUntilTheOlderGoes) {
   bench.caches.owners.remove(*first);
   bench.reconcile("second");
   EXPECT_EQ(bench.world.projects["sm"].phase, Phase::shadow);
+}
+
+TEST(Reconciler, ALostFenceFoundWhileOpeningEndsTheProcessToo) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::pending);
+  bench.look_at_database();
+  bench.world.open_error = terminal("FenceLost", "epoch 2 is in force, ours is 1");
+  bench.look_at_database();
+  EXPECT_EQ(bench.fences_lost.size(), 1U);
+  EXPECT_EQ(bench.databases_made, 1) << "and it is not tried again with another epoch";
+}
+
+TEST(Reconciler, R_A4_APromotionThatFailsDoesNotTakeADemotionWithIt) {
+  Bench bench;
+  bench.world.projects["down"] = {.phase = Phase::complete, .last_ours = Phase::complete};
+  bench.world.projects["up"] = {};
+  bench.apply("down", Phase::pending);
+  bench.apply("up", Phase::shadow);
+  bench.look_at_database();
+  EXPECT_EQ(bench.world.transactions, 2);
+}
+
+TEST(Reconciler, AMomentInTheFarFutureOverflowsNothing) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  auto database = *bench.caches.databases.get({Bench::kNamespace, "main"});
+  database.spec.policy.freeze = api::Freeze{"for ever", at("9999-12-31T00:00:00Z")};
+  bench.caches.databases.upsert(std::move(database));
+  bench.apply("sm", Phase::enforcing);
+  bench.reconcile("sm");  // comes back only if it is not due again at once
+  EXPECT_EQ(bench.reason("sm"), "AwaitingGates");
 }
 
 TEST(Reconciler, ALostFenceEndsTheProcess) {

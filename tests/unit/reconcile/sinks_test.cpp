@@ -59,6 +59,26 @@ TEST_F(Sinks, ARequestedReconcileIsDone) {
   EXPECT_EQ(taken(), "normal");
 }
 
+TEST_F(Sinks, AYesByAnnotationIsLookedAt) {
+  sink.applied(object("sm", spec("shadow")));
+  taken();
+  sink.applied(object("sm", spec("shadow"), R"(,"annotations":{"rls-operator.dev/adopt-phase":"shadow"})"));
+  EXPECT_EQ(taken(), "normal");
+  DatabaseSink databases{bench.caches, bench.queue};
+  const std::string main = R"({"connection":{"secretRef":{"name":"main-db"}},"runtime":{"mode":"Adopted"}})";
+  databases.applied(object("main", main));
+  taken();
+  databases.applied(object("main", main));
+  EXPECT_EQ(taken(), "nothing") << "a status alone";
+  for (const char* annotation : {"accept-system", "take-over"}) {
+    const std::string with = std::string(R"(,"annotations":{"rls-operator.dev/)") + annotation + R"(":"x"})";
+    databases.applied(object("main", main, with));
+    EXPECT_EQ(taken(), "normal") << annotation;
+    databases.applied(object("main", main, with));
+    EXPECT_EQ(taken(), "nothing") << annotation;
+  }
+}
+
 TEST_F(Sinks, ASpecThatCannotBeReadStallsInPlaceOfTheOldOne) {
   sink.applied(object("sm", spec("enforcing")));
   sink.applied(object("sm", spec("sideways"), {}, "u1", 2));
