@@ -79,6 +79,7 @@ void check_host(SSL_CTX* context, const std::string& host) {
 struct Held {
   std::shared_ptr<const Credentials> credentials;
   std::shared_ptr<TlsTrouble> trouble;
+  bool unusable = false;  ///< the trouble is ours and has been noted: that nobody is trusted follows from it
 };
 
 int held_index() {
@@ -97,6 +98,7 @@ int verify(X509_STORE_CTX* chain, void* argument) {
   }
   const int good = X509_verify_cert(chain);
   if (good == 1) return good;
+  if (held.unusable) return good;
   const int code = X509_STORE_CTX_get_error(chain);
   const std::string why = code == X509_V_OK ? "its name or address is not in the certificate"
                                             : X509_verify_cert_error_string(code);
@@ -147,6 +149,7 @@ void set_up_tls(SSL_CTX* context, const std::string& host, std::shared_ptr<const
     held->trouble->note(
         transient("InvalidTlsMaterial", "TLS to " + held->credentials->server() + ": " + what));
     trust_only(context, {});
+    held->unusable = true;
   };
   const auto material = held->credentials->tls();
   if (!material) {
