@@ -53,4 +53,22 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return std::nullopt;
 }
 
+std::string encode_base64(std::string_view bytes) {
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const auto byte = [&](std::size_t at) -> std::uint32_t {
+      return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0U;
+    };
+    const std::uint32_t group = byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2);
+    out += kDigits[group >> 18 & 0x3F];
+    out += kDigits[group >> 12 & 0x3F];
+    out += i + 1 < bytes.size() ? kDigits[group >> 6 & 0x3F] : '=';
+    out += i + 2 < bytes.size() ? kDigits[group & 0x3F] : '=';
+  }
+  return out;
+}
+
 }  // namespace rls::kube

@@ -57,8 +57,8 @@ class Client {
 
   /// PUTs `body` to /status; `done` is called once on a library thread and must not block.
   /// Errors: Conflict (conflict: the resourceVersion is stale), NotFound (terminal), Invalid (terminal: our
-  /// bug, the message is the server's), TooManyRequests (transient), others transient. On success: the new
-  /// resourceVersion.
+  /// bug, the message is the server's), TooManyRequests (transient; with retry_after where the server asks
+  /// for a pause), others transient. On success: the new resourceVersion.
   virtual void put_status(const Resource& resource, const api::ObjectName& name, std::string body,
                           std::function<void(Result<std::string>)> done) = 0;
 

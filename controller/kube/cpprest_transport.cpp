@@ -2,6 +2,7 @@
 
 #include <cpprest/http_client.h>
 #include <pplx/threadpool.h>
+#include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -14,6 +15,7 @@
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
@@ -112,6 +114,8 @@ struct Unary {
   bool too_large = false;
   pplx::cancellation_token_source cancel;
   std::atomic<bool> answered{false};
+  std::optional<boost::asio::steady_timer>
+      limit;  ///< touched by the sender first, then by the library's thread
   std::function<void(Result<Response>)> done;
 };
 
@@ -128,6 +132,7 @@ void answer(UnderWay& under_way, const std::shared_ptr<Unary>& call, Result<Resp
   if (call->answered.exchange(true)) return;
   call->done(std::move(result));
   call->done = nullptr;
+  library().dispatch([call] { call->limit->cancel(); });  // here and now on the library's own thread
   const std::lock_guard lock(under_way.mutex);
   under_way.calls.erase(call);
   under_way.fewer.notify_all();
@@ -156,12 +161,25 @@ class CpprestTransport final : public Transport {
   explicit CpprestTransport(std::shared_ptr<Credentials> credentials)
       : credentials_(std::move(credentials)),
         trouble_(std::make_shared<TlsTrouble>()),
-        unary_(std::in_place, credentials_->server(), configuration(kUnaryIdle)) {}
+        unary_(
+            std::make_shared<http::client::http_client>(credentials_->server(), configuration(kUnaryIdle))),
+        generation_(credentials_->connection_generation()) {
+    if (credentials_->has_plugin()) {
+      renewer_ = std::jthread([this](std::stop_token stop) { renew_when_asked(stop); });
+    }
+  }
 
   ~CpprestTransport() override {
     assert(!on_library_thread());
+    if (renewer_.joinable()) {
+      renewer_.request_stop();
+      renewer_.join();  // answers those who wait for it
+    }
     stop_all();
-    unary_.reset();
+    {
+      const std::lock_guard lock(mutex_);
+      unary_.reset();
+    }
     // What OpenSSL keeps for a thread goes when the thread ends, and this one never does: a leak to the
     // checkers.
     std::promise<void> freed;
@@ -182,10 +200,25 @@ class CpprestTransport final : public Transport {
   http::client::http_client_config configuration(std::chrono::seconds idle) const;
   Result<http::http_request> message(const Request& request) const;
   void stop_all();
+  std::shared_ptr<http::client::http_client> unary();
+  void dispatch(const std::shared_ptr<Unary>& call, const Request& request);
+  void renew_when_asked(const std::stop_token& stop);
+
+  /// A call that waits for the exec plugin.
+  struct Waiting {
+    std::shared_ptr<Unary> call;
+    Request request;
+  };
 
   const std::shared_ptr<Credentials> credentials_;
   const std::shared_ptr<TlsTrouble> trouble_;
-  std::optional<http::client::http_client> unary_;
+  std::mutex mutex_;
+  std::condition_variable_any asked_;
+  std::shared_ptr<http::client::http_client> unary_;  // guarded by mutex_; null when the end has come
+  std::uint64_t generation_;                          // guarded by mutex_: of the connections in unary_
+  bool renew_ = false;                                // guarded by mutex_
+  std::vector<Waiting> waiting_;                      // guarded by mutex_
+  std::jthread renewer_;
   const std::shared_ptr<UnderWay> under_way_ = std::make_shared<UnderWay>();
 };
 
@@ -200,7 +233,48 @@ http::client::http_client_config CpprestTransport::configuration(std::chrono::se
       [host, credentials = credentials_, trouble = trouble_](boost::asio::ssl::context& context) {
         set_up_tls(context.native_handle(), host, credentials, trouble);
       });
+  if (const auto& proxy = credentials_->proxy()) {
+    web::web_proxy way(web::uri(proxy->url()));
+    if (!proxy->user.empty()) way.set_credentials(web::credentials(proxy->user, proxy->password));
+    made.set_proxy(std::move(way));
+  }
   return made;
+}
+
+/// The pool of the connections that show who we are now.
+std::shared_ptr<http::client::http_client> CpprestTransport::unary() {
+  const auto now = credentials_->connection_generation();
+  const std::lock_guard lock(mutex_);
+  if (unary_ == nullptr || generation_ == now) return unary_;
+  auto old = std::exchange(
+      unary_, std::make_shared<http::client::http_client>(credentials_->server(), configuration(kUnaryIdle)));
+  generation_ = now;
+  library().post([gone = std::move(old)] {});  // closes its sockets there
+  return unary_;
+}
+
+/// The renewer's thread: runs the exec plugin, so that no request and no callback has to.
+void CpprestTransport::renew_when_asked(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const bool asked = asked_.wait(lock, stop, [this] { return renew_; });
+    const auto waiting = std::exchange(waiting_, {});
+    renew_ = false;
+    lock.unlock();
+    const Result<void> renewed = asked && !stop.stop_requested()
+                                     ? credentials_->renew(stop)
+                                     : transient("Stopped", "the client is going down");
+    for (const Waiting& each : waiting) {
+      post([this, each, renewed] {
+        // Where somebody has answered it the transport may be gone.
+        if (each.call->answered) return;
+        if (!renewed) return answer(*under_way_, each.call, renewed.error());
+        dispatch(each.call, each.request);
+      });
+    }
+    lock.lock();
+    if (stop.stop_requested() && waiting_.empty()) return;
+  }
 }
 
 Result<http::http_request> CpprestTransport::message(const Request& request) const {
@@ -225,8 +299,9 @@ Result<http::http_request> CpprestTransport::message(const Request& request) con
 Error failure(TlsTrouble& trouble, const Credentials& credentials) {
   const std::string& server = credentials.server();
   const auto lost = [&](std::string_view why) {
-    return transient("ConnectionLost",
-                     "the connection to " + server + " could not be made or was lost: " + log::redacted(why));
+    const std::string way = credentials.proxy() ? " through the proxy " + credentials.proxy()->url() : "";
+    return transient("ConnectionLost", "the connection to " + server + way +
+                                           " could not be made or was lost: " + log::redacted(why));
   };
   try {
     throw;
@@ -252,6 +327,28 @@ void CpprestTransport::send(Request request, std::function<void(Result<Response>
     const std::lock_guard lock(under_way_->mutex);
     under_way_->calls.insert(call);
   }
+  call->limit.emplace(library());
+  call->limit->expires_after(request.timeout);
+  call->limit->async_wait([call, under_way = under_way_, server = credentials_->server(),
+                           timeout = request.timeout](const boost::system::error_code& cancelled) {
+    if (cancelled) return;
+    answer(
+        *under_way, call,
+        transient("Timeout", server + " has not answered within " + std::to_string(timeout.count()) + " ms"));
+    call->cancel.cancel();
+  });
+
+  const ExecPlugin::State state = credentials_->plugin_state();
+  if (state != ExecPlugin::State::fresh) {
+    const std::lock_guard lock(mutex_);
+    renew_ = true;
+    if (state == ExecPlugin::State::stale) waiting_.push_back({call, std::move(request)});
+    asked_.notify_all();
+  }
+  if (state != ExecPlugin::State::stale) dispatch(call, request);
+}
+
+void CpprestTransport::dispatch(const std::shared_ptr<Unary>& call, const Request& request) {
   auto made = message(request);
   if (!made) {
     return post([call, under_way = under_way_, error = made.error()] { answer(*under_way, call, error); });
@@ -265,7 +362,13 @@ void CpprestTransport::send(Request request, std::function<void(Result<Response>
     call->too_large = true;
     cancel_soon(call->cancel);  // closes the connection: its rest must not be the next request's reply
   }));
-  unary_->request(*made, call->cancel.get_token())
+  const auto pool = unary();
+  if (pool == nullptr) {
+    return post([call, under_way = under_way_] {
+      answer(*under_way, call, transient("Stopped", "the client is going down"));
+    });
+  }
+  pool->request(*made, call->cancel.get_token())
       .then([](const http::http_response& response) { return response.content_ready(); })
       .then([call, under_way = under_way_, trouble = trouble_,
              credentials = credentials_](const pplx::task<http::http_response>& task) {
@@ -334,6 +437,10 @@ void finish(Stream& stream, std::optional<Error> error) {
 Result<Response> CpprestTransport::stream(Request request, ChunkSink sink, std::chrono::seconds idle,
                                           std::stop_token stop) {
   assert(!on_library_thread());
+  if (credentials_->plugin_state() != ExecPlugin::State::fresh) {
+    const auto renewed = credentials_->renew(stop);
+    if (!renewed && credentials_->plugin_state() == ExecPlugin::State::stale) return renewed.error();
+  }
   auto made = message(request);
   if (!made) return made.error();
   const auto state = std::make_shared<Stream>();

@@ -17,7 +17,12 @@ void initialize_http_library();
 
 /// One connection pool for single requests (idle timeout 30 s a stage); each stream has a connection of its
 /// own, so that a stream which was broken off cannot leave half a reply in the pool. TLS 1.2 or newer, the CA
-/// of the credentials and no other, the host's name checked. No redirects, no compression, no proxy.
+/// of the credentials and no other, the host's name checked. No redirects, no compression. Through the
+/// credentials' proxy, where they have one (CONNECT).
+///
+/// An exec plugin of the credentials runs on a thread of the transport's, or on the one that calls `stream`;
+/// requests wait for it, at most for their timeout. When the client's certificate changes or is refused, new
+/// requests get new connections.
 ///
 /// The destructor ends what is under way: each `done` that was not called yet gets the error Stopped. No call
 /// may be made any more, and it must not run on the library's thread.

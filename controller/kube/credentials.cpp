@@ -88,9 +88,10 @@ Result<std::string> Source::read() const {
 
 Result<std::unique_ptr<Credentials>> Credentials::load(const ClientOptions& options,
                                                        const Surroundings& surroundings, const Clock& clock) {
-  if (!options.kubeconfig.empty()) return KubeconfigReader::read(options.kubeconfig, options.context, clock);
+  if (!options.kubeconfig.empty())
+    return KubeconfigReader::read(options.kubeconfig, options.context, surroundings, clock);
   const std::string listed = first_existing(surroundings.environment("KUBECONFIG").value_or(""));
-  if (!listed.empty()) return KubeconfigReader::read(listed, options.context, clock);
+  if (!listed.empty()) return KubeconfigReader::read(listed, options.context, surroundings, clock);
   return in_cluster(surroundings, clock);
 }
 
@@ -123,7 +124,30 @@ Result<std::unique_ptr<Credentials>> Credentials::in_cluster(const Surroundings&
                                            "; is automountServiceAccountToken off?");
     }
   }
+  const auto proxy = made->choose_proxy({}, {}, surroundings);
+  if (!proxy) return proxy.error();
   return made;
+}
+
+Result<void> Credentials::choose_proxy(const std::string& proxy_url, const std::string& field,
+                                       const Surroundings& surroundings) {
+  if (proxy_url.empty()) {
+    auto found = proxy_from_environment(server_, surroundings.environment);
+    if (!found) return found.error();
+    proxy_ = *std::move(found);
+  } else {
+    auto parsed = parse_proxy(proxy_url, field);
+    if (!parsed) return parsed.error();
+    proxy_ = *std::move(parsed);
+  }
+  if (!proxy_) return Ok{};
+  log::add_secret(proxy_->password);
+  if (server_.starts_with("http://")) {
+    return terminal("InvalidProxy", (field.empty() ? "the environment's proxy" : field) +
+                                        ": a server without TLS is not reached through a proxy: the token "
+                                        "would cross a network in the clear");
+  }
+  return Ok{};
 }
 
 Result<std::string> Credentials::read_token() const {
@@ -139,6 +163,11 @@ Result<std::string> Credentials::read_token() const {
 }
 
 Result<std::string> Credentials::token() {
+  if (exec_) {
+    const auto credential = exec_->current();
+    if (!credential) return credential.error();
+    return (*credential)->token;
+  }
   if (!token_source_.given()) return std::string();
   const auto now = clock_.steady();
   {
@@ -160,8 +189,18 @@ Result<std::string> Credentials::token() {
 }
 
 void Credentials::token_refused() {
+  ++refusals_;
+  if (exec_) exec_->refused();
   const std::lock_guard lock(mutex_);
   token_read_at_.reset();
+}
+
+std::uint64_t Credentials::connection_generation() const {
+  if (exec_) {
+    const auto credential = exec_->current();
+    return credential && !(*credential)->key.empty() ? exec_->generation() : 0;
+  }
+  return certificate_.given() ? refusals_.load() : 0;
 }
 
 Result<TlsMaterial> Credentials::tls() const {
@@ -173,6 +212,12 @@ Result<TlsMaterial> Credentials::tls() const {
     auto read = source->read();
     if (!read) return read.error();
     *text = std::move(*read);
+  }
+  if (exec_) {
+    const auto credential = exec_->current();
+    if (!credential) return credential.error();
+    material.certificate = (*credential)->certificate;
+    material.key = (*credential)->key;
   }
   if (!material.key.empty()) log::add_secret(material.key);
   return material;

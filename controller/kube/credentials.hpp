@@ -1,17 +1,22 @@
 #pragma once
 // Who we are for the API server, and how we know that it is the right one. Thread-safe.
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
 #include "controller/base/result.hpp"
 #include "controller/base/time.hpp"
 #include "controller/kube/client.hpp"
+#include "controller/kube/exec_plugin.hpp"
+#include "controller/kube/proxy.hpp"
 
 namespace rls::kube {
 
@@ -51,15 +56,19 @@ class Source {
 ///
 /// Kubeconfig: the path that is given, else the first file of $KUBECONFIG (a colon list) that exists; files
 /// are not merged. Understood are contexts, certificate-authority(-data), client-certificate(-data),
-/// client-key(-data), token and tokenFile (which wins over token). What else changes who we are or whom we
-/// talk to (exec, auth-provider, username, impersonation, insecure-skip-tls-verify, tls-server-name,
-/// proxy-url) is refused with the field's name, never skipped. Plain http is taken for a loopback address
-/// only. In the Pod: KUBERNETES_SERVICE_HOST and _PORT, and the service account's token, ca.crt, namespace.
+/// client-key(-data), token and tokenFile (which wins over token), exec, tls-server-name and proxy-url. What
+/// else changes who we are or whom we talk to (auth-provider, username, impersonation,
+/// insecure-skip-tls-verify) is refused with the field's name, never skipped. Plain http is taken for a
+/// loopback address only, and never through a proxy. In the Pod: KUBERNETES_SERVICE_HOST and _PORT, and the
+/// service account's token, ca.crt, namespace. Without proxy-url the proxy is the environment's (proxy.hpp).
+///
+/// An exec plugin is run by `renew` alone; token() and tls() give what it gave last, without waiting.
 ///
 /// All secrets are made known to the log's redaction.
 class Credentials {
  public:
-  /// Errors (terminal): InvalidKubeconfig, NoCredentials; the message names file, field and remedy.
+  /// Errors (terminal): InvalidKubeconfig, InvalidProxy, NoCredentials; the message names file, field and
+  /// remedy.
   static Result<std::unique_ptr<Credentials>> load(const ClientOptions& options,
                                                    const Surroundings& surroundings, const Clock& clock);
 
@@ -68,11 +77,27 @@ class Credentials {
   /// For messages: where the CA comes from.
   [[nodiscard]] std::string ca_origin() const { return ca_.origin(); }
 
+  /// The name that the server's certificate must have, where it is not the address's (tls-server-name).
+  [[nodiscard]] const std::string& tls_server_name() const { return tls_server_name_; }
+  [[nodiscard]] const std::optional<Proxy>& proxy() const { return proxy_; }
+
+  /// Is there an exec plugin to be run? Without one: never.
+  [[nodiscard]] bool has_plugin() const { return exec_ != nullptr; }
+  [[nodiscard]] ExecPlugin::State plugin_state() const {
+    return exec_ ? exec_->state() : ExecPlugin::State::fresh;
+  }
+  /// Runs the plugin where its state is not fresh. Blocks: not on the HTTP library's thread.
+  Result<void> renew(const std::stop_token& stop) { return exec_ ? exec_->renew(stop) : Ok{}; }
+
+  /// Another number: connections that were made before show another client certificate, or one that was
+  /// refused.
+  [[nodiscard]] std::uint64_t connection_generation() const;
+
   /// The bearer token, without blanks around; empty: none. A file is read again when the last reading is
   /// older than kTokenAge or was refused. Where that fails the last token goes on being used (a rotation may
   /// be half-way). Error (transient): there never was one to read.
   Result<std::string> token();
-  /// The server said 401: the next token() reads the file.
+  /// The server said 401: the next token() reads the file, or the plugin is to be run again.
   void token_refused();
 
   /// Read for each connection, so that rotated files take effect. Errors (transient).
@@ -83,6 +108,9 @@ class Credentials {
   explicit Credentials(const Clock& clock) : clock_(clock) {}
   static Result<std::unique_ptr<Credentials>> in_cluster(const Surroundings& surroundings,
                                                          const Clock& clock);
+  /// `proxy_url`, else the environment's. Before: server_.
+  Result<void> choose_proxy(const std::string& proxy_url, const std::string& field,
+                            const Surroundings& surroundings);
 
   [[nodiscard]] Result<std::string> read_token() const;
 
@@ -93,6 +121,10 @@ class Credentials {
   Source certificate_;
   Source key_;
   Source token_source_;
+  std::string tls_server_name_;
+  std::optional<Proxy> proxy_;
+  std::unique_ptr<ExecPlugin> exec_;
+  std::atomic<std::uint64_t> refusals_{0};
 
   std::mutex mutex_;
   std::string token_;                                                   // guarded by mutex_

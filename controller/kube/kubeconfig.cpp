@@ -1,15 +1,18 @@
 #include "controller/kube/kubeconfig.hpp"
 
-#include <arpa/inet.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <functional>
+#include <map>
 
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
 #include "controller/kube/base64.hpp"
+#include "controller/kube/exec_credential.hpp"
+#include "controller/kube/proxy.hpp"
 
 namespace rls::kube {
 namespace {
@@ -24,7 +27,6 @@ struct Unsupported {
   const char* remedy;
 };
 constexpr std::array kUnsupportedOfUser = {
-    Unsupported{"exec", "exec plugins come later; use a token, a tokenFile or a client certificate"},
     Unsupported{"auth-provider", "Kubernetes removed it; use a token, a tokenFile or a client certificate"},
     Unsupported{"username", "Kubernetes removed basic authentication; use a token or a client certificate"},
     Unsupported{"password", "Kubernetes removed basic authentication; use a token or a client certificate"},
@@ -33,11 +35,6 @@ constexpr std::array kUnsupportedOfUser = {
     Unsupported{"as-groups", "impersonation comes later; give the identity's own credentials"},
     Unsupported{"as-user-extra", "impersonation comes later; give the identity's own credentials"},
 };
-constexpr std::array kUnsupportedOfCluster = {
-    Unsupported{"tls-server-name", "it comes later; use a server address that is in the certificate"},
-    Unsupported{"proxy-url", "proxies come later; give a server address that can be reached directly"},
-};
-
 class File {
  public:
   explicit File(const std::string& path) : path_(path) {
@@ -100,12 +97,11 @@ class File {
   YAML::Node root_;
 };
 
-template <class Table>
-void refuse_unsupported(const File& file, const YAML::Node& map, const std::string& field,
-                        const Table& table) {
-  for (const Unsupported& each : table) {
-    if (map[each.field])
+void refuse_unsupported(const File& file, const YAML::Node& user, const std::string& field) {
+  for (const Unsupported& each : kUnsupportedOfUser) {
+    if (user[each.field]) {
       file.refuse(field + "." + each.field, std::string("is not supported: ") + each.remedy);
+    }
   }
 }
 
@@ -124,12 +120,6 @@ bool is_host(std::string_view host) {
   });
 }
 
-bool is_this_machine(const std::string& host) {
-  in_addr address{};
-  if (host == "localhost") return true;
-  return inet_pton(AF_INET, host.c_str(), &address) == 1 && host.starts_with("127.");
-}
-
 /// Plain http is for proxies and tests on the same machine: a token must not cross a network in the clear.
 void check_server(const File& file, const std::string& server, const std::string& field) {
   if (server.starts_with("https://[") || server.starts_with("http://[")) {
@@ -144,10 +134,118 @@ void check_server(const File& file, const std::string& server, const std::string
   }
 }
 
+constexpr std::string_view kExecV1 = "client.authentication.k8s.io/v1";
+constexpr std::string_view kExecV1Beta1 = "client.authentication.k8s.io/v1beta1";
+constexpr const char* kExecExtension = "client.authentication.k8s.io/exec";
+
+/// What a plugin gets of our environment; the rest it must be given by `env`. Our SSL_CERT_FILE, for one,
+/// points nowhere on purpose.
+constexpr std::array kSecretWords = {"SECRET", "TOKEN", "PASSWORD", "KEY"};
+constexpr std::array kInherited = {
+    "PATH",       "HOME",       "USER",           "LOGNAME",         "LANG",        "LC_ALL",
+    "TZ",         "TMPDIR",     "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HTTPS_PROXY", "https_proxy",
+    "HTTP_PROXY", "http_proxy", "NO_PROXY",       "no_proxy",
+};
+
+/// By its name the value of this variable is nothing for a log.
+bool sounds_secret(const std::string& variable) {
+  return std::any_of(std::begin(kSecretWords), std::end(kSecretWords),
+                     [&](const char* word) { return variable.find(word) != std::string::npos; });
+}
+
+std::vector<std::string> exec_arguments(const File& file, const YAML::Node& exec, const std::string& field) {
+  std::vector<std::string> args;
+  const YAML::Node list = exec["args"];
+  if (!list || list.IsNull()) return args;
+  if (!list.IsSequence()) file.refuse(field + ".args", "a list is expected");
+  for (const YAML::Node& each : list) {
+    if (!each.IsScalar()) file.refuse(field + ".args", "a list of texts is expected");
+    args.push_back(each.Scalar());
+  }
+  return args;
+}
+
+/// Inherited variables, with those that the kubeconfig declares in their place or behind them.
+std::vector<std::string> exec_environment(const File& file, const YAML::Node& exec, const std::string& field,
+                                          const Surroundings& surroundings) {
+  std::map<std::string, std::string> all;
+  for (const char* name : kInherited) {
+    if (const auto value = surroundings.environment(name)) all[name] = *value;
+  }
+  const YAML::Node list = exec["env"];
+  if (list && !list.IsNull() && !list.IsSequence()) file.refuse(field + ".env", "a list is expected");
+  for (const YAML::Node& each : list) {
+    if (!each.IsMap()) file.refuse(field + ".env", "a list of name and value is expected");
+    const std::string name = file.scalar(each, "name", field + ".env");
+    const std::string value = file.scalar(each, "value", field + ".env");
+    if (name.empty() || name.find('=') != std::string::npos) file.refuse(field + ".env", "a name is missing");
+    if (sounds_secret(name)) log::add_secret(value);
+    all[name] = value;
+  }
+  std::vector<std::string> out;
+  for (const auto& [name, value] : all) out.push_back(name + "=" + value);
+  return out;
+}
+
+/// What the plugin is told of the cluster, where it asks for that; the CA as it is now.
+ExecCluster exec_cluster(const File& file, const YAML::Node& cluster, const std::string& cluster_field,
+                         const std::string& server, const Source& ca_source) {
+  const auto ca = ca_source.given() ? ca_source.read() : std::string();
+  if (!ca) file.refuse(cluster_field + ".certificate-authority", ca.error().message);
+  for (const YAML::Node& each : cluster["extensions"]) {
+    if (each.IsMap() && file.scalar(each, "name", cluster_field + ".extensions") == kExecExtension) {
+      file.refuse(cluster_field + ".extensions[" + kExecExtension + "]",
+                  "is not supported; give the plugin what it needs by args or env");
+    }
+  }
+  return ExecCluster{server, file.scalar(cluster, "tls-server-name", cluster_field), *ca,
+                     file.scalar(cluster, "proxy-url", cluster_field)};
+}
+
+/// A yes or no; missing is no.
+bool yes(const File& file, const YAML::Node& map, const char* key, const std::string& field) {
+  const std::string text = file.scalar(map, key, field);
+  if (text != "" && text != "true" && text != "false")
+    file.refuse(field + "." + key, "true or false is expected");
+  return text == "true";
+}
+
+/// users[].user.exec. `cluster` is what the plugin is told where it asks.
+ExecConfig exec_config(const File& file, const YAML::Node& exec, const std::string& field,
+                       const std::function<ExecCluster()>& cluster, const Surroundings& surroundings) {
+  if (!exec.IsMap()) file.refuse(field, "a mapping is expected");
+  ExecConfig made;
+  made.api_version = file.scalar(exec, "apiVersion", field);
+  if (made.api_version != kExecV1 && made.api_version != kExecV1Beta1) {
+    file.refuse(field + ".apiVersion", std::string(kExecV1) + " or " + std::string(kExecV1Beta1) +
+                                           " is expected, not " + rls::quoted(made.api_version));
+  }
+  const std::string mode = file.scalar(exec, "interactiveMode", field);
+  if (mode == "Always") {
+    file.refuse(field + ".interactiveMode", "a plugin that must ask somebody cannot be used by an operator");
+  }
+  if (mode != "Never" && mode != "IfAvailable" && !(mode.empty() && made.api_version == kExecV1Beta1)) {
+    file.refuse(field + ".interactiveMode", "Never or IfAvailable is expected");
+  }
+  made.command = file.scalar(exec, "command", field);
+  if (made.command.empty()) file.refuse(field + ".command", "is missing");
+  // As for kubectl: a path is beside the kubeconfig, a bare name on PATH.
+  if (made.command.find('/') != std::string::npos) made.command = file.beside(made.command);
+  made.args = exec_arguments(file, exec, field);
+  made.environment = exec_environment(file, exec, field, surroundings);
+  made.install_hint = file.scalar(exec, "installHint", field);
+  std::optional<ExecCluster> told;
+  if (yes(file, exec, "provideClusterInfo", field)) told = cluster();
+  made.info = exec_info(made.api_version, told);
+  return made;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Credentials>> KubeconfigReader::read(const std::string& path,
-                                                            const std::string& context, const Clock& clock) {
+                                                            const std::string& context,
+                                                            const Surroundings& surroundings,
+                                                            const Clock& clock) {
   try {
     const File file(path);
     const std::string current =
@@ -158,7 +256,6 @@ Result<std::unique_ptr<Credentials>> KubeconfigReader::read(const std::string& p
     const std::string user_name = file.scalar(chosen, "user", "contexts[" + current + "].context");
     const YAML::Node cluster = file.named("clusters", "cluster", cluster_name);
     const std::string cluster_field = "clusters[" + cluster_name + "].cluster";
-    refuse_unsupported(file, cluster, cluster_field, kUnsupportedOfCluster);
     const YAML::Node insecure = cluster["insecure-skip-tls-verify"];
     if (insecure && insecure.as<bool>(true)) {
       file.refuse(cluster_field + ".insecure-skip-tls-verify",
@@ -177,11 +274,21 @@ Result<std::unique_ptr<Credentials>> KubeconfigReader::read(const std::string& p
     }
     const std::string ns = file.scalar(chosen, "namespace", "contexts[" + current + "].context");
     if (!ns.empty()) made->ns_ = ns;
+    made->tls_server_name_ = file.scalar(cluster, "tls-server-name", cluster_field);
+    if (!made->tls_server_name_.empty() && !is_host(made->tls_server_name_)) {
+      file.refuse(cluster_field + ".tls-server-name", "a host name is expected");
+    }
+    const std::string proxy_url = file.scalar(cluster, "proxy-url", cluster_field);
+    const std::string proxy_field =
+        proxy_url.empty() ? "" : "kubeconfig " + path + ": " + cluster_field + ".proxy-url";
+    if (const auto proxy = made->choose_proxy(proxy_url, proxy_field, surroundings); !proxy) {
+      return proxy.error();
+    }
     if (user_name.empty()) return made;  // anonymous, or a proxy that knows who we are
 
     const YAML::Node user = file.named("users", "user", user_name);
     const std::string user_field = "users[" + user_name + "].user";
-    refuse_unsupported(file, user, user_field, kUnsupportedOfUser);
+    refuse_unsupported(file, user, user_field);
     made->certificate_ = file.source(user, "client-certificate", user_field, false);
     made->key_ = file.source(user, "client-key", user_field, true);
     if (made->certificate_.given() != made->key_.given()) {
@@ -194,6 +301,18 @@ Result<std::unique_ptr<Credentials>> KubeconfigReader::read(const std::string& p
       made->token_source_ = Source::file(file.beside(token_file));
     } else if (!token.empty()) {
       made->token_source_ = Source::text(token);
+    }
+    if (user["exec"] && !user["exec"].IsNull()) {
+      if (made->token_source_.given() || made->certificate_.given()) {
+        file.refuse(user_field + ".exec",
+                    "a token or a client certificate is given as well: which of them is meant? Keep one");
+      }
+      made->exec_ = std::make_unique<ExecPlugin>(
+          exec_config(
+              file, user["exec"], user_field + ".exec",
+              [&] { return exec_cluster(file, cluster, cluster_field, made->server_, made->ca_); },
+              surroundings),
+          clock);
     }
     return made;
   } catch (const Refusal& refusal) {

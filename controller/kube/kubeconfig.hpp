@@ -12,7 +12,7 @@ namespace rls::kube {
 class KubeconfigReader {
  public:
   static Result<std::unique_ptr<Credentials>> read(const std::string& path, const std::string& context,
-                                                   const Clock& clock);
+                                                   const Surroundings& surroundings, const Clock& clock);
 };
 
 }  // namespace rls::kube

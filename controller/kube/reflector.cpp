@@ -13,6 +13,8 @@ namespace rls::kube {
 namespace {
 
 constexpr std::string_view kLogger = "kube.watch";
+// A page may be megabytes, and the line to the server slow; silence ends it sooner.
+constexpr std::chrono::minutes kPageTimeout{2};
 
 void interruptible_pause(std::chrono::milliseconds length, const std::stop_token& stop) {
   std::mutex mutex;
@@ -78,6 +80,7 @@ Happening Reflector::list_page(const std::stop_token& stop) {
   Request request;
   request.path = resource_.path() + "?limit=" + std::to_string(tuning_.page_limit);
   if (!state_.continue_token.empty()) request.path += "&continue=" + percent_encoded(state_.continue_token);
+  request.timeout = kPageTimeout;
   request.what = "LIST " + resource_.plural;
   auto reply = calls_.wait(std::move(request), stop);
   if (!reply) return failed(reply.error());

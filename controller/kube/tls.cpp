@@ -79,6 +79,7 @@ void check_host(SSL_CTX* context, const std::string& host) {
 struct Held {
   std::shared_ptr<const Credentials> credentials;
   std::shared_ptr<TlsTrouble> trouble;
+  bool unusable = false;  ///< the trouble is ours and has been noted: that nobody is trusted follows from it
 };
 
 int held_index() {
@@ -90,9 +91,14 @@ int held_index() {
 
 /// OpenSSL's verification as it is, but for noting why it failed.
 int verify(X509_STORE_CTX* chain, void* argument) {
+  const Held& held = *static_cast<Held*>(argument);
+  // The library's own check would look for the address in the certificate; ours (check_host) knows better.
+  if (!held.credentials->tls_server_name().empty()) {
+    X509_STORE_CTX_set_verify_cb(chain, [](int good, X509_STORE_CTX*) { return good; });
+  }
   const int good = X509_verify_cert(chain);
   if (good == 1) return good;
-  const Held& held = *static_cast<Held*>(argument);
+  if (held.unusable) return good;
   const int code = X509_STORE_CTX_get_error(chain);
   const std::string why = code == X509_V_OK ? "its name or address is not in the certificate"
                                             : X509_verify_cert_error_string(code);
@@ -102,6 +108,18 @@ int verify(X509_STORE_CTX* chain, void* argument) {
                     ". The CA is from " + held.credentials->ca_origin() +
                     ": check that it is this cluster's and that the server's address is in its certificate"));
   return good;
+}
+
+/// Says tls-server-name in the handshake, in place of what the library says. At a handshake's start, as only
+/// the connection has it, and that is the library's.
+void say_server_name(const SSL* connection, int where, int) {
+  if ((where & SSL_CB_HANDSHAKE_START) == 0) return;
+  const auto* held = static_cast<Held*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), held_index()));
+  const std::string& name = held->credentials->tls_server_name();
+  std::array<unsigned char, 16> address{};
+  const bool literal = inet_pton(AF_INET, name.c_str(), address.data()) == 1;
+  const char* const said = literal ? nullptr : name.c_str();
+  SSL_set_tlsext_host_name(const_cast<SSL*>(connection), const_cast<char*>(said));
 }
 
 }  // namespace
@@ -123,12 +141,15 @@ void set_up_tls(SSL_CTX* context, const std::string& host, std::shared_ptr<const
   SSL_CTX_set_cert_verify_callback(context, verify, held);
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  check_host(context, host);
+  const std::string& other_name = held->credentials->tls_server_name();
+  check_host(context, other_name.empty() ? host : other_name);
+  if (!other_name.empty()) SSL_CTX_set_info_callback(context, say_server_name);
 
   const auto unusable = [&](const std::string& what) {
     held->trouble->note(
         transient("InvalidTlsMaterial", "TLS to " + held->credentials->server() + ": " + what));
     trust_only(context, {});
+    held->unusable = true;
   };
   const auto material = held->credentials->tls();
   if (!material) {

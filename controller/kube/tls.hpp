@@ -27,7 +27,7 @@ class TlsTrouble {
 /// Makes `context` trust the credentials' CA only, check that the certificate is for `host`, show the
 /// client's certificate, and talk TLS 1.2 or newer. Reads the files. Where anything fails, the trouble is
 /// noted and the context trusts nobody: the handshake then fails. `trouble` is shared with the context's
-/// life.
+/// life. The credentials' tls_server_name takes the place of `host`, in the check and in the handshake.
 void set_up_tls(SSL_CTX* context, const std::string& host, std::shared_ptr<const Credentials> credentials,
                 std::shared_ptr<TlsTrouble> trouble);
 

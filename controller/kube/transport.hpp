@@ -19,6 +19,8 @@ struct Request {
   std::string content_type;  ///< of the body
   std::string accept = "application/json";
   std::string body;
+  /// From the call to the last byte of the reply; not for streams.
+  std::chrono::milliseconds timeout{30'000};
   std::string what;  ///< for the seam and logs: "PUT rlsmigrations/status"; no names of objects
 };
 
@@ -37,15 +39,16 @@ class Transport {
 
   /// Sends and calls `done` exactly once, on a thread of the library; `done` must not block or throw.
   /// An HTTP status of any kind is a Response; an Error (transient) is a connection that could not be made or
-  /// was lost: ConnectionLost, Timeout (30 s without a byte), CertificateNotTrusted, Stopped.
+  /// was lost: ConnectionLost, Timeout (the request's, or 30 s without a byte), CertificateNotTrusted,
+  /// ExecPluginFailed, Stopped.
   virtual void send(Request request, std::function<void(Result<Response>)> done) = 0;
 
   /// Sends and feeds the body of a 2xx reply to `sink` while it comes. Blocks until the stream ends, `idle`
   /// passes without a byte, or `stop` is requested. A reply that is not 2xx comes back whole as the Response.
   /// `stop` and a `false` of the sink end it within a second even when the peer is silent; the sink is never
   /// called after the return.
-  /// Errors (transient): Stopped; Timeout; ConnectionLost; CertificateNotTrusted. A stream that the sink
-  /// ended is a success. Not to be called on the library's thread.
+  /// Errors (transient): Stopped; Timeout; ConnectionLost; CertificateNotTrusted; ExecPluginFailed. A stream
+  /// that the sink ended is a success. Not to be called on the library's thread.
   virtual Result<Response> stream(Request request, ChunkSink sink, std::chrono::seconds idle,
                                   std::stop_token stop) = 0;
 

@@ -1,38 +1,10 @@
 // Who we are and whom we trust, against a real API server.
 
-#include <openssl/bio.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
 #include "tests/kube/client/real_server.hpp"
-#include "tests/kube/client/tcp_server.hpp"
+#include "tests/kube/client/tls_server.hpp"
 
 namespace rls::kube::test {
 namespace {
-
-/// A CA that signed nothing, as PEM.
-std::string foreign_ca() {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
-  X509* certificate = X509_new();
-  X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-  X509_set_pubkey(certificate, key);
-  X509_NAME* name = X509_get_subject_name(certificate);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("nobody"), -1,
-                             -1, 0);
-  X509_set_issuer_name(certificate, name);
-  X509_sign(certificate, key, EVP_sha256());
-  BIO* bio = BIO_new(BIO_s_mem());
-  PEM_write_bio_X509(bio, certificate);
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  std::string pem(data, static_cast<std::size_t>(size));
-  BIO_free(bio);
-  X509_free(certificate);
-  EVP_PKEY_free(key);
-  return pem;
-}
 
 class Identity : public RealServer {
  protected:
@@ -79,7 +51,7 @@ TEST_F(Identity, RightTokenIsWelcome) {
 }
 
 TEST_F(Identity, ForeignCaIsRefusedAndSaidSo) {
-  const std::string ca = run("printf %s '" + foreign_ca() + "' | base64 -w0");
+  const std::string ca = run("printf %s '" + TestCa("nobody").pem() + "' | base64 -w0");
   const auto it = client(kubeconfig(server(), ca, "token"));
   const auto got = it->get(config_maps(), {ns_, "any"});
   ASSERT_FALSE(got.ok());

@@ -42,10 +42,7 @@ class Peer {
     std::array<char, 64> buffer{};
     return readable() && ::recv(fd_, buffer.data(), buffer.size(), 0) <= 0;
   }
-  int fd() const { return fd_; }
-  bool over() const { return over_; }
-
- private:
+  /// Waits until something can be read; false: the test is over.
   bool readable() const {
     while (!over_) {
       pollfd waiting{fd_, POLLIN, 0};
@@ -53,7 +50,10 @@ class Peer {
     }
     return false;
   }
+  int fd() const { return fd_; }
+  bool over() const { return over_; }
 
+ private:
   int fd_;
   const std::atomic<bool>& over_;
 };

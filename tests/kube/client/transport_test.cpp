@@ -128,6 +128,36 @@ TEST_F(TransportTest, HugeReplyIsCutOff) {
   EXPECT_EQ(reply.error().reason, "ReplyTooLarge");
 }
 
+TEST_F(TransportTest, RequestHasItsOwnTimeLimit) {
+  std::atomic<bool> closed{false};
+  TcpServer server([&](Peer& peer) {
+    peer.read_head();
+    peer.say(kChunked);
+    // Never silent for long, so that no idle timer sees it.
+    for (int i = 0; i < 100 && !peer.over(); ++i) {
+      peer.say(chunk("drip"));
+      std::this_thread::sleep_for(20ms);
+      std::array<char, 1> byte{};
+      if (::recv(peer.fd(), byte.data(), 1, MSG_DONTWAIT) == 0) {
+        closed = true;
+        return;
+      }
+    }
+  });
+  const auto transport = to(server);
+  Request request = get();
+  request.timeout = 200ms;
+  const Stopwatch watch;
+  const auto reply = send(*transport, request);
+  EXPECT_GE(watch.read(), 190ms);
+  EXPECT_LT(watch.read(), 1000ms);
+  ASSERT_FALSE(reply.ok());
+  EXPECT_EQ(reply.error().reason, "Timeout") << reply.error().message;
+  EXPECT_EQ(reply.error().kind, ErrorKind::transient);
+  for (int i = 0; i < 100 && !closed; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(closed) << "half a reply must not stay in the pool";
+}
+
 TEST_F(TransportTest, DestructorAnswersWhatIsUnderWay) {
   TcpServer server([](Peer& peer) { peer.silent_until_closed(); });
   auto transport = to(server);

@@ -25,5 +25,14 @@ TEST(Base64, AnythingElseIsRefused) {
   }
 }
 
+TEST(Base64, Encodes) {
+  const std::string all("\0\xff\x10 any bytes", 13);
+  for (std::size_t length = 0; length <= all.size(); ++length) {
+    EXPECT_EQ(decode_base64(encode_base64(all.substr(0, length))), all.substr(0, length));
+  }
+  EXPECT_EQ(encode_base64("ca"), "Y2E=");
+  EXPECT_EQ(encode_base64("c"), "Yw==");
+}
+
 }  // namespace
 }  // namespace rls::kube

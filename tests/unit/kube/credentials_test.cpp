@@ -142,13 +142,91 @@ TEST_F(CredentialsTest, OptionGoesBeforeTheEnvironment) {
 }
 
 TEST_F(CredentialsTest, WhatIsNotSupportedIsRefusedByName) {
-  for (const std::string field : {"exec: {command: aws}", "auth-provider: {name: gcp}", "username: me",
-                                  "password: pass", "as: you", "as-groups: [a]"}) {
+  for (const std::string field :
+       {"auth-provider: {name: gcp}", "username: me", "password: pass", "as: you", "as-groups: [a]"}) {
     const std::string message = message_of(kCluster, field);
     EXPECT_SAYS(message, "users[u].user." + field.substr(0, field.find(':')) + ": is not supported");
   }
-  EXPECT_SAYS(message_of(std::string(kCluster) + ", tls-server-name: x", "token: aaaa"), "tls-server-name");
-  EXPECT_SAYS(message_of(std::string(kCluster) + ", proxy-url: x", "token: aaaa"), "proxy-url");
+}
+
+TEST_F(CredentialsTest, ServerNameOfTheCertificate) {
+  const auto made = load_config(std::string(kCluster) + ", tls-server-name: api.internal", "token: aaaa");
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ((*made)->tls_server_name(), "api.internal");
+  EXPECT_SAYS(message_of(std::string(kCluster) + ", tls-server-name: 'a b'", "token: aaaa"),
+              "clusters[k].cluster.tls-server-name");
+}
+
+TEST_F(CredentialsTest, ProxyOfTheKubeconfigGoesBeforeTheEnvironments) {
+  EXPECT_EQ(load_config(kCluster, "token: aaaa").value()->proxy(), std::nullopt);
+  environment_["HTTPS_PROXY"] = "http://env:1";
+  EXPECT_EQ(load_config(kCluster, "token: aaaa").value()->proxy()->host, "env");
+  const auto made =
+      load_config(std::string(kCluster) + ", proxy-url: 'http://me:proxy-pass@file:2'", "token: aaaa");
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ(*(*made)->proxy(), (Proxy{"file", 2, "me", "proxy-pass"}));
+  EXPECT_EQ(log::redacted("proxy-pass"), "«redacted»");
+}
+
+TEST_F(CredentialsTest, BadProxiesNameWhereTheyStand) {
+  const auto bad = load_config(std::string(kCluster) + ", proxy-url: 'socks5://p'", "token: aaaa");
+  ASSERT_FALSE(bad.ok());
+  EXPECT_EQ(bad.error().reason, "InvalidProxy");
+  EXPECT_SAYS(bad.error().message, dir_ + "/config: clusters[k].cluster.proxy-url: ");
+  const auto plain = load_config("server: 'http://127.0.0.1:1', proxy-url: p", "");
+  ASSERT_FALSE(plain.ok());
+  EXPECT_SAYS(plain.error().message, "without TLS");
+  environment_["https_proxy"] = "https://p";
+  const auto env = load_config(kCluster, "token: aaaa");
+  ASSERT_FALSE(env.ok());
+  EXPECT_SAYS(env.error().message, "https_proxy: ");
+}
+
+TEST_F(CredentialsTest, PluginFieldsAreChecked) {
+  const std::string v1 = "apiVersion: client.authentication.k8s.io/v1, ";
+  const auto says = [&](const std::string& inside, const std::string& text) {
+    EXPECT_SAYS(message_of(kCluster, "exec: {" + inside + "}"), "users[u].user.exec" + text);
+  };
+  says("command: aws", ".apiVersion: ");
+  says("apiVersion: client.authentication.k8s.io/v1alpha1, command: aws", ".apiVersion: ");
+  says(v1 + "command: aws", ".interactiveMode: Never or IfAvailable");
+  says(v1 + "command: aws, interactiveMode: Always", ".interactiveMode: a plugin that must ask");
+  says(v1 + "interactiveMode: Never", ".command: is missing");
+  says(v1 + "interactiveMode: Never, command: aws, args: x", ".args: a list");
+  says(v1 + "interactiveMode: Never, command: aws, args: [[x]]", ".args: a list");
+  says(v1 + "interactiveMode: Never, command: aws, env: x", ".env: a list");
+  says(v1 + "interactiveMode: Never, command: aws, env: [{value: x}]", ".env: a name is missing");
+  says(v1 + "interactiveMode: Never, command: aws, provideClusterInfo: maybe", ".provideClusterInfo: ");
+  EXPECT_SAYS(message_of(kCluster, "exec: {" + v1 + "interactiveMode: Never, command: a}, token: aaaa"),
+              "Keep one");
+  EXPECT_SAYS(message_of(std::string(kCluster) +
+                             ", extensions: [{name: client.authentication.k8s.io/exec, extension: {a: b}}]",
+                         "exec: {" + v1 + "interactiveMode: Never, command: a, provideClusterInfo: true}"),
+              "extensions[client.authentication.k8s.io/exec]");
+  EXPECT_TRUE(
+      load_config(kCluster, "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: a}").ok());
+}
+
+TEST_F(CredentialsTest, BeforeThePluginWasRunThereIsNoToken) {
+  const auto made = load_config(
+      kCluster, "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: a}");
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_TRUE((*made)->has_plugin());
+  EXPECT_EQ((*made)->plugin_state(), ExecPlugin::State::stale);
+  EXPECT_EQ((*made)->token().error().reason, "ExecPluginFailed");
+  EXPECT_EQ((*made)->tls().error().reason, "ExecPluginFailed");
+}
+
+TEST_F(CredentialsTest, ARefusedClientCertificateAsksForNewConnections) {
+  file("me.pem", "the certificate");
+  file("me.key", "the private key");
+  const auto made = load_config(kCluster, "client-certificate: me.pem, client-key: me.key");
+  const auto before = (*made)->connection_generation();
+  (*made)->token_refused();
+  EXPECT_NE((*made)->connection_generation(), before);
+  const auto by_token = load_config(kCluster, "token: aaaa");
+  (*by_token)->token_refused();
+  EXPECT_EQ((*by_token)->connection_generation(), 0U);
 }
 
 TEST_F(CredentialsTest, UncheckedTlsIsRefused) {

@@ -1,0 +1,176 @@
+#pragma once
+// Certificates and a TLS server of a test's own: for what the real API server cannot be made to do in a test,
+// such as another certificate from one connection to the next.
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "tests/kube/client/tcp_server.hpp"
+
+namespace rls::kube::test {
+
+/// A certificate and its key, as PEM.
+struct Pair {
+  std::string certificate;
+  std::string key;
+};
+
+/// Signs for as long as the test runs.
+class TestCa {
+ public:
+  explicit TestCa(const std::string& name) : key_(EVP_EC_gen("P-256")) {
+    certificate_ = make(name, key_, {{NID_basic_constraints, "critical,CA:TRUE"}});
+  }
+  ~TestCa() {
+    X509_free(certificate_);
+    EVP_PKEY_free(key_);
+  }
+  TestCa(const TestCa&) = delete;
+  TestCa& operator=(const TestCa&) = delete;
+
+  std::string pem() const { return pem_of(certificate_); }
+  /// `san`: "DNS:name", "IP:127.0.0.1"; empty for a client.
+  Pair issue(const std::string& name, const std::string& san = {}) const {
+    EVP_PKEY* key = EVP_EC_gen("P-256");
+    std::vector<std::pair<int, std::string>> extensions;
+    if (!san.empty()) extensions.emplace_back(NID_subject_alt_name, san);
+    X509* certificate = make(name, key, extensions);
+    BIO* bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+    Pair made{pem_of(certificate), text_of(bio)};
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return made;
+  }
+
+ private:
+  X509* make(const std::string& name, EVP_PKEY* key,
+             const std::vector<std::pair<int, std::string>>& extensions) const {
+    static std::atomic<long> serial{1};
+    X509* made = X509_new();
+    X509_set_version(made, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(made), serial++);
+    X509_gmtime_adj(X509_getm_notBefore(made), -60);
+    X509_gmtime_adj(X509_getm_notAfter(made), 3600);
+    X509_set_pubkey(made, key);
+    X509_NAME* subject = X509_get_subject_name(made);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
+    X509_set_issuer_name(made, certificate_ == nullptr ? subject : X509_get_subject_name(certificate_));
+    for (const auto& [nid, value] : extensions) {
+      X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str());
+      X509_add_ext(made, extension, -1);
+      X509_EXTENSION_free(extension);
+    }
+    X509_sign(made, key_, EVP_sha256());
+    return made;
+  }
+  static std::string text_of(BIO* bio) {
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(bio, &data);
+    std::string text(data, static_cast<std::size_t>(size));
+    BIO_free(bio);
+    return text;
+  }
+  static std::string pem_of(X509* certificate) {
+    BIO* bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_X509(bio, certificate);
+    return text_of(bio);
+  }
+
+  EVP_PKEY* key_;
+  X509* certificate_ = nullptr;
+};
+
+/// What the client said of itself in the handshake, and the head of one of its requests.
+struct Heard {
+  std::string server_name;         ///< SNI
+  std::string client_certificate;  ///< its subject's CN; empty: none
+  std::string head;
+};
+
+class TlsServer {
+ public:
+  /// `answer` gives the whole reply to each request. A client's certificate, of whatever CA, is taken.
+  TlsServer(Pair own, std::function<std::string(const Heard&)> answer,
+            const std::string& address = "127.0.0.1")
+      : own_(std::move(own)),
+        answer_(std::move(answer)),
+        tcp_([this](Peer& peer) { serve(peer); }, address) {}
+
+  /// From the next connection on.
+  void use(Pair own) {
+    const std::lock_guard lock(mutex_);
+    own_ = std::move(own);
+  }
+  int port() const { return tcp_.port(); }
+  int connections() const { return tcp_.connections(); }
+
+ private:
+  void serve(Peer& peer) {
+    const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_server_method()),
+                                                                    SSL_CTX_free);
+    {
+      const std::lock_guard lock(mutex_);
+      BIO* bio = BIO_new_mem_buf(own_.certificate.data(), static_cast<int>(own_.certificate.size()));
+      X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+      SSL_CTX_use_certificate(context.get(), certificate);
+      X509_free(certificate);
+      BIO_free(bio);
+      bio = BIO_new_mem_buf(own_.key.data(), static_cast<int>(own_.key.size()));
+      EVP_PKEY* key = PEM_read_bio_PrivateKey(bio, nullptr, nullptr, nullptr);
+      SSL_CTX_use_PrivateKey(context.get(), key);
+      EVP_PKEY_free(key);
+      BIO_free(bio);
+    }
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, [](int, X509_STORE_CTX*) { return 1; });
+    const std::unique_ptr<SSL, decltype(&SSL_free)> tls(SSL_new(context.get()), SSL_free);
+    SSL_set_fd(tls.get(), peer.fd());
+    if (SSL_accept(tls.get()) == 1) talk(peer, tls.get());
+    ERR_clear_error();
+    OPENSSL_thread_stop();
+  }
+
+  void talk(Peer& peer, SSL* tls) const {
+    Heard heard;
+    if (const char* name = SSL_get_servername(tls, TLSEXT_NAMETYPE_host_name)) heard.server_name = name;
+    if (X509* certificate = SSL_get1_peer_certificate(tls)) {
+      std::array<char, 128> name{};
+      X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(), name.size());
+      heard.client_certificate = name.data();
+      X509_free(certificate);
+    }
+    for (;;) {
+      heard.head.clear();
+      while (heard.head.find("\r\n\r\n") == std::string::npos) {
+        std::array<char, 4096> buffer{};
+        if (SSL_pending(tls) == 0 && !peer.readable()) return;
+        const int count = SSL_read(tls, buffer.data(), static_cast<int>(buffer.size()));
+        if (count <= 0) return;
+        heard.head.append(buffer.data(), static_cast<std::size_t>(count));
+      }
+      const std::string reply = answer_(heard);
+      SSL_write(tls, reply.data(), static_cast<int>(reply.size()));
+    }
+  }
+
+  std::mutex mutex_;
+  Pair own_;  // guarded by mutex_
+  const std::function<std::string(const Heard&)> answer_;
+  TcpServer tcp_;
+};
+
+inline std::string http_reply(const std::string& status, const std::string& body) {
+  return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+}  // namespace rls::kube::test
