@@ -123,6 +123,7 @@ class Operator {
 
   void start() {
     teller_ = std::jthread([this](std::stop_token stop) { events_.run(stop); });
+    pacer_ = std::jthread([this](std::stop_token stop) { writer_.run(stop); });
     watch("rlsdatabases", database_sink_);
     watch("rlsmigrations", migration_sink_);
     // One worker is kept free for what is urgent, so that no flood of ordinary work holds a demotion up.
@@ -149,6 +150,10 @@ class Operator {
     cutter.join();
     watchers_.clear();
     writer_.drain(kFinishStatus);
+    if (pacer_.joinable()) {
+      pacer_.request_stop();
+      pacer_.join();
+    }
     if (teller_.joinable()) {
       teller_.request_stop();
       teller_.join();
@@ -223,6 +228,7 @@ class Operator {
   std::vector<std::jthread> watchers_;
   std::vector<std::jthread> workers_;
   std::jthread teller_;
+  std::jthread pacer_;
 };
 
 /// Which installation this is, for the claim on a database: the cluster (the uid of kube-system) and the

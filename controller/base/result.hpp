@@ -2,6 +2,8 @@
 // What a call that may fail returns: a value or an Error. The error's kind alone decides what happens next.
 
 #include <cassert>
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +24,8 @@ struct Error {
   ErrorKind kind = ErrorKind::transient;
   std::string reason;   ///< CamelCase, fit for a condition's reason: "DatabaseUnreachable"
   std::string message;  ///< for people: names the field and the remedy; never a secret, never row values
+  /// The server asked for so long a pause (Retry-After): ask nothing of it until then.
+  std::optional<std::chrono::seconds> retry_after{};
 };
 
 /// A value or an Error. Reading the value of a failure is a programming error (asserted).
@@ -82,16 +86,16 @@ class [[nodiscard]] Result<void> {
 };
 
 inline Error transient(std::string reason, std::string message) {
-  return {ErrorKind::transient, std::move(reason), std::move(message)};
+  return {ErrorKind::transient, std::move(reason), std::move(message), {}};
 }
 inline Error conflict(std::string reason, std::string message) {
-  return {ErrorKind::conflict, std::move(reason), std::move(message)};
+  return {ErrorKind::conflict, std::move(reason), std::move(message), {}};
 }
 inline Error terminal(std::string reason, std::string message) {
-  return {ErrorKind::terminal, std::move(reason), std::move(message)};
+  return {ErrorKind::terminal, std::move(reason), std::move(message), {}};
 }
 inline Error in_doubt(std::string reason, std::string message) {
-  return {ErrorKind::in_doubt, std::move(reason), std::move(message)};
+  return {ErrorKind::in_doubt, std::move(reason), std::move(message), {}};
 }
 
 }  // namespace rls

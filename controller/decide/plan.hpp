@@ -41,9 +41,9 @@ enum class Standing {
   awaiting_gates,
   suspended,
   held,
-  invalid_hold,        ///< the annotation hold-at cannot be read: somebody wanted a brake and has none
-  moving,       ///< a step is due now
-  unreachable,  ///< not long enough to raise the alarm
+  invalid_hold,  ///< the annotation hold-at cannot be read: somebody wanted a brake and has none
+  moving,        ///< a step is due now
+  unreachable,   ///< not long enough to raise the alarm
   unreachable_long,
   not_primary,
   unusable,

@@ -45,12 +45,12 @@ constexpr std::size_t kLongestQuote = 512;
 
 Error row(int status) {
   for (const Row& each : kTable) {
-    if (each.status == status) return {each.kind, std::string(each.reason), {}};
+    if (each.status == status) return {each.kind, std::string(each.reason), {}, {}};
   }
   // Not in the table: the server's fault may pass, ours will not. A redirect is nobody the token was meant
   // for.
   const bool theirs = status >= 500;
-  return {theirs ? ErrorKind::transient : ErrorKind::terminal, "HttpStatus" + std::to_string(status), {}};
+  return {theirs ? ErrorKind::transient : ErrorKind::terminal, "HttpStatus" + std::to_string(status), {}, {}};
 }
 
 std::string_view group(std::string_view group_version) {
@@ -85,6 +85,7 @@ Error status_error(Response response, const Asked& asked) {
   Error error = row(response.status);
   const StatusBody status = decode_status(response.body);
   if (response.status == 409 && status.reason == kAlreadyExists) error.reason = kAlreadyExists;
+  if (response.status == 429 || response.status == 503) error.retry_after = response.retry_after;
 
   error.message = "the API server refused to " + std::string(asked.verb) + " " + std::string(asked.resource) +
                   " " + where(asked.ns) + " (" + std::to_string(response.status) + "). ";

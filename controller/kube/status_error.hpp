@@ -23,7 +23,7 @@ struct Asked {
 /// The Error for a reply that is no success (precondition). The reason is the table's; where the server names
 /// a known reason of its own under the same status (AlreadyExists under 409) it is that one. The message says
 /// what was asked and quotes the server, without secrets, cut to 512 bytes. Forbidden names the RBAC rule
-/// that is missing, where RBAC it was.
+/// that is missing, where RBAC it was. 429 and 503 carry the server's Retry-After.
 Error status_error(Response response, const Asked& asked);
 
 }  // namespace rls::kube

@@ -58,7 +58,8 @@ class AdoptedDatabase final : public ProjectDatabase {
   Result<std::vector<MoveResult>> settle(InDoubt doubt);
   std::optional<Error> not_open() const;
   OpenDatabase opened() {
-    return {*connection_, known_->catalogue, timeouts_, claimant_, *epoch_, known_->hello.utf8, known_->policies};
+    return {*connection_, known_->catalogue,  timeouts_,        claimant_,
+            *epoch_,      known_->hello.utf8, known_->policies, known_->hello.search_path};
   }
   /// An error may mean that what we know does not hold any more: then the next `open` looks anew.
   void learn_from(const Error& error);
@@ -121,6 +122,8 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
   if (!hello) return hello.error();
   // Before anything is written.
   if (auto changed = refuse_system(claimant, hello->system_identifier)) return *changed;
+  // In a schema of somebody else's, ledger, clocks and holds could be made up.
+  if (hello->schema_is_there && !hello->schema_is_ours) return schema_not_ours(*hello);
   // Where the version is there, an installation that turns out to be older is found by reading it.
   if (!hello->version_is_there) {
     if (auto installed = install_schema(*connection_, timeouts_, *hello); !installed)

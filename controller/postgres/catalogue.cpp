@@ -178,7 +178,7 @@ Result<Values> status_values(const Table& table, std::string_view role) {
                 {"status.phase_type", phase->type},
                 {"status.enabled", enabled->quoted},
                 {"status.migrated_at", migrated_at->quoted},
-                {"status.touch", touch ? ", " + updated_at->quoted + " = clock.now" : ""}};
+                {"status.touch", touch ? ", " + updated_at->quoted + " = $4::timestamptz" : ""}};
 }
 
 /// What a first row of a project is made of, as far as it is known to us.
@@ -216,8 +216,8 @@ Values registry_values(const Table& table, const Values& status) {
   const bool usable = table.found && project != nullptr && project->may_select && !table.hides_rows;
   if (!usable) return {{"registered", "false"}};
   return {{"registry", table.quoted},
-          {"registered", "EXISTS (SELECT FROM " + table.quoted + " r WHERE r." + project->as_text() +
-                             " = asked.project)"},
+          {"registered",
+           "EXISTS (SELECT FROM " + table.quoted + " r WHERE r." + project->as_text() + " = asked.project)"},
           {"unlisted", "UNION ALL SELECT 'pending' FROM " + table.quoted + " r WHERE r." + project->quoted +
                            " IS NOT NULL AND NOT EXISTS (SELECT FROM " + status.at("status") + " s WHERE s." +
                            status.at("status.project_text") + " = r." + project->as_text() + ")"}};
@@ -267,7 +267,11 @@ AuditRow audit_row(const Table& table, std::string_view role) {
   give(table.find(kTableName), "'" + std::string(kStatusTable) + "'", true);
   give(table.find(kOperation), "'PHASE_CHANGE'", false);
   give(table.find(kUser), "m.actor", true);
-  give(table.find(kReason), "(m.from_phase || ' → ' || m.to_phase || ': ' || m.reason)", true);
+  give(table.find(kReason),
+       "(m.from_phase OPERATOR(pg_catalog.||) ' → '::text OPERATOR(pg_catalog.||) m.to_phase "
+       "OPERATOR(pg_catalog.||) "
+       "': '::text OPERATOR(pg_catalog.||) m.reason)",
+       true);
   give(table.find(kDenied), "false", true);
   give(table.find(kAuditTime), "clock.now", true);
   for (const Column& column : table.columns) {
@@ -334,6 +338,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   found.status_table = status.quoted;
   found.audit_table = audit.quoted;
   found.audit_name = kAuditTable;
+  found.schema = schema;
   found.violations_unknown_because = why_not_counted(audit, role);
   const AuditRow row = audit_row(audit, role);
   found.no_audit_rows_because = row.why_not;
@@ -346,10 +351,11 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   values->emplace("new.values", first.values);
   values->emplace("transition_id", kTransitionId);
   const bool counted = found.violations_unknown_because.empty();
-  values->emplace("denied", counted
-                                ? render(sql::denied, *values)
-                                : "SELECT NULL::bigint AS n, 0::bigint AS count, NULL::timestamptz AS last "
-                                  "WHERE false");
+  auto uncounted = *values;
+  uncounted.emplace("denied",
+                    "SELECT NULL::bigint AS n, 0::bigint AS count, NULL::timestamptz AS last WHERE false");
+  found.observe_uncounted = render(sql::observe, uncounted);
+  values->emplace("denied", counted ? render(sql::denied, *values) : uncounted.at("denied"));
   found.observe = render(sql::observe, *values);
   found.lock_projects = render(sql::lock_projects, *values);
   values->emplace("skip_locked", "SKIP LOCKED");
@@ -357,6 +363,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   found.ledger_seen = render(sql::ledger_seen, *values);
   found.new_rows = render(sql::new_rows, *values);
   found.apply = render(sql::apply, *values);
+  found.set_phases = render(sql::set_phases, *values);
   found.audit = render(sql::audit, *values);
   found.row_blocker = render(sql::row_blocker, *values);
   found.count_by_phase = render(sql::count_by_phase, *values);

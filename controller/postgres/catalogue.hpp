@@ -15,6 +15,7 @@ struct Catalogue {
   std::string status_table;  ///< quoted: public.rls_migration_status
   std::string audit_table;   ///< quoted; as it would be called where it is not there
 
+  std::string schema;      ///< as it is, without quotes
   std::string audit_name;  ///< the same without quotes and schema
 
   std::string registry_table;  ///< quoted; empty where there is none that we can read
@@ -26,8 +27,8 @@ struct Catalogue {
   /// Why moves get no row in the audit table; empty where they do. The ledger has them in any case.
   std::string no_audit_rows_because;
 
-  std::string observe, lock_projects, lock_free_projects, ledger_seen, new_rows, apply, audit, row_blocker,
-      violations_by_table, violation_samples, count_by_phase;
+  std::string observe, observe_uncounted, lock_projects, lock_free_projects, ledger_seen, apply, new_rows,
+      set_phases, audit, row_blocker, violations_by_table, violation_samples, count_by_phase;
 };
 
 /// Reads the catalogue of the schema. `role` is quoted, for the remedies.

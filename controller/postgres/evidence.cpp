@@ -32,8 +32,8 @@ std::string gap_in(const Rows& rows, const Catalogue& catalogue) {
 
 std::variant<PolicyWatch, SqlFailure> watch_policies(OpenDatabase& database) {
   const Catalogue& catalogue = database.catalogue;
-  const std::array<std::string, 3> parameters = {catalogue.audit_name, catalogue.audit_table,
-                                                 catalogue.status_table};
+  const std::array<std::string, 4> parameters = {catalogue.audit_name, catalogue.audit_table,
+                                                 catalogue.status_table, catalogue.schema};
   const Reply reply = database.connection.run("evidence", sql::evidence, parameters);
   if (!reply.ok()) return *reply.failure;
   const Rows& rows = reply.rows;
@@ -45,11 +45,16 @@ std::variant<PolicyWatch, SqlFailure> watch_policies(OpenDatabase& database) {
   watch.noted = !rows.is_null(0, 6) && rows.text(0, 6) == watch.hash;
   watch.differs = !rows.is_null(0, 6) && !watch.noted;
   watch.changed_at = rows.time(0, 7);
+  // While there is a gap nothing is clean: the soak starts where the recording is whole again.
+  const bool gap = watch.evidence.state != State::complete;
+  if (gap) watch.noted = false;
+  watch.differs = watch.differs || gap;
   return watch;
 }
 
 std::optional<SqlFailure> note_policies(OpenDatabase& database, const PolicyWatch& watch) {
-  const std::array<std::string, 1> parameters = {watch.hash};
+  const bool gap = watch.evidence.state != State::complete;
+  const std::array<std::string, 2> parameters = {watch.hash, gap ? "true" : "false"};
   return database.connection.run("note_policies", sql::note_policies, parameters).failure;
 }
 

@@ -40,6 +40,7 @@ class Mover {
   Ended apply_all();
   std::optional<SqlFailure> make_rows(std::span<const Chosen> rows);
   std::optional<SqlFailure> apply(std::span<const Chosen> rows);
+  std::optional<SqlFailure> use_our_path();
   Ended apply_carefully(std::span<const Chosen> rows);
   void refuse(const Chosen& row, const SqlFailure& failure);
   Ended write_audit();
@@ -55,6 +56,7 @@ class Mover {
   std::vector<MoveResult> results_;
   std::vector<Chosen> chosen_;
   Backend backend_;
+  bool path_is_theirs_ = false;
 };
 
 Attempt Mover::run() {
@@ -100,7 +102,10 @@ Mover::Ended Mover::choose() {
     const bool held = failure->is("55P03") && asked.size() > 1;
     return held ? Attempt(RowsHeld{std::get<Error>(ended)}) : ended;
   }
-  auto looked = look(database_, queries, Policies::as_last_seen);
+  // What goes down needs no evidence: counting it must not be able to hold a demotion up.
+  const bool all_down =
+      std::all_of(moves_.begin(), moves_.end(), [](const Move& m) { return m.to < m.from; });
+  auto looked = look(database_, queries, Policies::as_last_seen, all_down ? Counting::none : Counting::all);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
   const auto& sightings = std::get<0>(looked).projects;
   for (std::size_t k = 0; k < asked.size(); ++k) {
@@ -163,10 +168,22 @@ std::optional<SqlFailure> Mover::make_rows(std::span<const Chosen> rows) {
   return database_.connection.run("new_rows", database_.catalogue.new_rows, parameters).failure;
 }
 
-/// One statement for all of the rows; one more where some are not there yet.
+/// After strangers' triggers had their search path: ours again, for statements that are not proof against
+/// theirs.
+std::optional<SqlFailure> Mover::use_our_path() {
+  if (!path_is_theirs_) return std::nullopt;
+  path_is_theirs_ = false;
+  constexpr std::string_view kOurs =
+      "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+  return database_.connection.script("search_path", kOurs).failure;
+}
+
+/// Two statements for all of the rows: the ledger first, then the phases; one more between them where there
+/// are no rows yet.
 std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
-  if (auto failure = make_rows(rows)) return failure;
   ArrayText project, ordinal, from, to, reason, actor;
+  ArrayText moved_project, moved_from, moved_to;  // without those that are accepted where they are
+  std::size_t moved = 0;
   std::map<std::string_view, std::size_t> by_project;
   for (const Chosen& row : rows) {
     const Move& move = moves_[row.index];
@@ -177,29 +194,50 @@ std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
     reason.add(move.reason);
     actor.add(move.actor);
     by_project.emplace(move.project, row.index);
+    if (move.from == move.to) continue;
+    moved_project.add(move.project);
+    moved_from.add(to_string(move.from));
+    moved_to.add(to_string(move.to));
+    ++moved;
   }
-  const std::array<std::string, 7> parameters = {project.take(),
+  if (const auto failure = use_our_path()) return failure;
+  const std::array<std::string, 8> parameters = {project.take(),
                                                  ordinal.take(),
                                                  from.take(),
                                                  to.take(),
                                                  reason.take(),
                                                  actor.take(),
-                                                 std::to_string(database_.epoch)};
+                                                 std::to_string(database_.epoch),
+                                                 database_.search_path};
   const Reply reply = database_.connection.run("apply", database_.catalogue.apply, parameters);
   if (!reply.ok()) return reply.failure;
-  for (std::size_t k = 0; k < reply.rows.size(); ++k) {
-    if (!reply.rows.boolean(k, 3)) {
+  path_is_theirs_ = true;
+  if (reply.rows.size() != rows.size()) {
+    return SqlFailure{"40001", "the ledger did not take every row: the claim is gone", false};
+  }
+  if (moved != 0) {
+    if (auto failure = make_rows(rows)) return failure;
+    const std::array<std::string, 4> phases = {moved_project.take(), moved_from.take(), moved_to.take(),
+                                               std::string(reply.rows.text(0, 3))};
+    const Reply changed = database_.connection.run("set_phases", database_.catalogue.set_phases, phases);
+    if (!changed.ok()) return changed.failure;
+    std::size_t as_wanted = 0;
+    for (std::size_t k = 0; k < changed.rows.size(); ++k) as_wanted += changed.rows.boolean(k, 1) ? 1 : 0;
+    if (as_wanted != moved) {
       return SqlFailure{"P0001",
                         "a trigger on " + database_.catalogue.status_table + " suppressed the change", false};
     }
+  }
+  for (std::size_t k = 0; k < reply.rows.size(); ++k) {
     const std::size_t index = by_project.at(reply.rows.text(k, 0));
     const Move& move = moves_[index];
     results_[index].outcome = MoveOutcome::moved;
-    results_[index].entry = api::HistoryEntry{.id = std::string(reply.rows.text(k, 1)),
-                                              .from = move.from == move.to ? std::nullopt : std::optional(move.from),
-                                              .to = move.to,
-                                              .time = reply.rows.time(k, 2).value_or(Time{}),
-                                              .reason = move.reason};
+    results_[index].entry =
+        api::HistoryEntry{.id = std::string(reply.rows.text(k, 1)),
+                          .from = move.from == move.to ? std::nullopt : std::optional(move.from),
+                          .to = move.to,
+                          .time = reply.rows.time(k, 2).value_or(Time{}),
+                          .reason = move.reason};
   }
   return std::nullopt;
 }
@@ -216,6 +254,7 @@ Mover::Ended Mover::apply_carefully(std::span<const Chosen> rows) {
   if (!is_rows_own(*failure)) return Attempt(to_error(*failure, kDoing));
   const Reply back = script("ROLLBACK TO SAVEPOINT rls_batch; RELEASE SAVEPOINT rls_batch");
   if (!back.ok()) return Attempt(to_error(*back.failure, kDoing));
+  path_is_theirs_ = true;  // or not any more: it went back with the savepoint
   for (const Chosen& row : rows) results_[row.index] = {};
   if (rows.size() == 1) {
     refuse(rows.front(), *failure);

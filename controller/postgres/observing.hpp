@@ -39,21 +39,26 @@ struct OpenDatabase {
   std::int64_t epoch;
   bool utf8;
   PolicyCache& policies;
+  const std::string& search_path;  ///< of strangers: their triggers run under it
 };
 
 /// What is known of one project, with the ledger's side of it.
 struct Sighting {
   decide::Observation observation;
   enum class Ledger { agrees, never_seen, differs, aimed_higher } ledger = Ledger::agrees;
-  bool has_row = false;  ///< in the status table; a registered project may have none
+  bool has_row = false;                   ///< in the status table; a registered project may have none
   std::int64_t ordinal = 0;               ///< of the newest entry; 0 where there is none
   std::optional<Phase> ledgered;          ///< its to_phase
   std::optional<Phase> wanted_in_ledger;  ///< where it is drift
 };
 
+/// Whether the violations are counted; where not, they are unknown.
+enum class Counting { all, none };
+
 struct Look {
   std::vector<Sighting> projects;  ///< one a query, in order
   PolicyWatch policies;
+  Counting counting = Counting::all;
 };
 
 /// Why no database can hold a project of that name; empty where one can.
@@ -64,10 +69,11 @@ enum class Policies { of_late, as_last_seen };
 
 /// One statement, and one more where the policies must be looked at again. Writes nothing.
 std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries,
-                                    Policies policies);
+                                    Policies policies, Counting counting = Counting::all);
 
 /// Checks in the open transaction that we still are the leader and the database is still ours, and locks out
-/// who would be the next until its end. FenceLost, Claimed. The backend's identity, to end it where the COMMIT comes to be in doubt.
+/// who would be the next until its end. FenceLost, Claimed. The backend's identity, to end it where the
+/// COMMIT comes to be in doubt.
 struct Backend {
   std::string pid, started;
 };

@@ -16,7 +16,9 @@ Error not_primary(bool in_recovery) {
                                              : "the database is read-only (default_transaction_read_only)");
 }
 
-Error schema_not_creatable(const Hello& hello) {
+}  // namespace
+
+Error schema_not_ours(const Hello& hello) {
   const std::string ours = "rls_operator";
   if (!hello.schema_is_there) {
     return terminal("MissingPrivilege", "role " + hello.role + " may not create schema " + ours +
@@ -29,6 +31,8 @@ Error schema_not_creatable(const Hello& hello) {
                                           "; if it was made for the operator, run as a DBA: ALTER SCHEMA " +
                                           ours + " OWNER TO " + hello.role + ";");
 }
+
+namespace {
 
 /// What a person names to take the claim over. The number makes that a yes counts once: after a take-over the
 /// claim has another one, so that two owners who both say yes do not fight.
@@ -48,14 +52,21 @@ std::optional<Error> refuse_system(const Claimant& claimant, std::string_view sy
       claimant.accept_system == system_identifier) {
     return std::nullopt;
   }
-  return terminal("DatabaseChanged",
-                  "another server answers: system identifier " + std::string(system_identifier) + ", " +
-                      claimant.known_system +
-                      " was known. Point the Secret back, or, if the change is meant (pg_upgrade, restore), run: " +
-                      annotate(claimant, api::kAcceptSystemAnnotation, system_identifier));
+  return terminal(
+      "DatabaseChanged",
+      "another server answers: system identifier " + std::string(system_identifier) + ", " +
+          claimant.known_system +
+          " was known. Point the Secret back, or, if the change is meant (pg_upgrade, restore), run: " +
+          annotate(claimant, api::kAcceptSystemAnnotation, system_identifier));
 }
 
 Result<Hello> greet(Connection& connection, const Timeouts& timeouts) {
+  // First of all and by itself: names are looked up when a statement is parsed, and a function or operator of
+  // a user who may create in a schema of the path would be run as us wherever it fits better than the
+  // server's own.
+  const Reply path = connection.script(
+      "search_path", "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)");
+  if (!path.ok()) return to_error(*path.failure, "set the search path");
   const std::array<std::string, 2> parameters = {std::to_string(timeouts.statement.count()),
                                                  std::to_string(timeouts.lock.count())};
   const Reply reply = connection.run("hello", sql::hello, parameters);
@@ -75,15 +86,15 @@ Result<Hello> greet(Connection& connection, const Timeouts& timeouts) {
   hello.schema_is_there = !rows.is_null(0, 11);
   hello.schema_is_ours = rows.boolean(0, 11);
   hello.version_is_there = rows.boolean(0, 12);
-  hello.system_identifier = rows.text(0, 13);
+  hello.search_path = rows.text(0, 13);
+  hello.system_identifier = rows.text(0, 14);
   return hello;
 }
 
 Result<void> install_schema(Connection& connection, const Timeouts& timeouts, const Hello& hello) {
   constexpr std::string_view kDoing = "install schema rls_operator";
   // The owner's rights count, also where the schema is there: in somebody else's, tables could be swapped.
-  if (hello.schema_is_there ? !hello.schema_is_ours : !hello.may_create_schema)
-    return schema_not_creatable(hello);
+  if (hello.schema_is_there ? !hello.schema_is_ours : !hello.may_create_schema) return schema_not_ours(hello);
   Transaction transaction(connection, timeouts);
   if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
   Reply reply = connection.script("lock_schema",
@@ -160,7 +171,8 @@ Result<void> take_over(Connection& connection, const Timeouts& timeouts, const C
   constexpr std::string_view kDoing = "take the database over";
   Transaction transaction(connection, timeouts);
   if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
-  // The table, not the row: ever new holders of FOR SHARE would starve an UPDATE, and lock_timeout would not end it.
+  // The table, not the row: ever new holders of FOR SHARE would starve an UPDATE, and lock_timeout would not
+  // end it.
   if (const Reply locked = connection.script("lock_claim", "LOCK TABLE rls_operator.claim IN EXCLUSIVE MODE");
       !locked.ok())
     return to_error(*locked.failure, kDoing);

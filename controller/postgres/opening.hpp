@@ -16,9 +16,10 @@ namespace rls::postgres {
 struct Hello {
   std::string server_version;  ///< "15.18"
   std::string system_identifier;
-  bool utf8 = true;            ///< false: only ASCII names can be asked for
-  std::string role;            ///< quoted
-  std::string database;        ///< quoted
+  bool utf8 = true;         ///< false: only ASCII names can be asked for
+  std::string search_path;  ///< of this role here, as strangers' triggers know it
+  std::string role;         ///< quoted
+  std::string database;     ///< quoted
   bool may_create_schema = false;
   bool schema_is_there = false;
   bool schema_is_ours = false;
@@ -27,6 +28,9 @@ struct Hello {
 
 /// Sets the connection up. Writes nothing. NotPrimary, UnsupportedServer.
 Result<Hello> greet(Connection& connection, const Timeouts& timeouts);
+
+/// What is said where schema `rls_operator` cannot be made, or is there and somebody else's.
+Error schema_not_ours(const Hello& hello);
 
 /// Creates schema `rls_operator`, or brings it to this version; two operators at once take turns.
 /// MissingPrivilege holds the SQL that a DBA runs instead. SchemaTooNew where a newer operator was here.

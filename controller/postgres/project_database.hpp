@@ -27,7 +27,7 @@ struct Claimant {
   std::string database_uid;
   std::string known_system{};   ///< the system identifier that was seen first; empty: none yet
   std::string accept_system{};  ///< another one that a person accepts
-  std::string take_over{};      ///< the foreign claim that a person takes over, as the message Claimed names it
+  std::string take_over{};  ///< the foreign claim that a person takes over, as the message Claimed names it
 };
 
 /// DatabaseChanged, where the server is not the one that is known and nobody has accepted it.
@@ -49,8 +49,8 @@ struct ProjectQuery {
   Phase wanted = Phase::pending;  ///< the phase aimed at now; recorded where drift is first seen
 };
 
-/// One move that was decided. From a phase to itself: a person accepts the phase, which somebody else had set;
-/// it is ledgered as `adopted`, and nothing else is written.
+/// One move that was decided. From a phase to itself: a person accepts the phase, which somebody else had
+/// set; it is ledgered as `adopted`, and nothing else is written.
 struct Move {
   std::string project;
   Phase from = Phase::pending;
@@ -82,8 +82,9 @@ class ProjectDatabase {
   /// Connects where not connected, proves that this is the primary and the claim is ours, creates or upgrades
   /// the operator's own schema `rls_operator`, finds the adopted tables and columns in the catalogue.
   /// Idempotent and cheap when nothing changed (one statement). A connection that died since the last call is
-  /// an error once (the caller may want to read the Secret anew); the next call connects. Nothing is written where
-  /// the server is another one than known (DatabaseChanged). Terminal: DatabaseChanged, Claimed, FenceLost, MissingTable, MissingColumn, MissingPrivilege (holds the SQL that a DBA runs),
+  /// an error once (the caller may want to read the Secret anew); the next call connects. Nothing is written
+  /// where the server is another one than known (DatabaseChanged). Terminal: DatabaseChanged, Claimed,
+  /// FenceLost, MissingTable, MissingColumn, MissingPrivilege (holds the SQL that a DBA runs),
   /// UnsupportedTable, UnsupportedServer, SchemaTooNew. Transient: DatabaseUnreachable, DatabaseMissing,
   /// DatabaseStarting, AuthenticationFailed, TlsFailed, NotPrimary, TooManyConnections and what passes by
   /// itself.

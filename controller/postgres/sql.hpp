@@ -27,6 +27,7 @@ extern const std::string_view fence;
 extern const std::string_view lock_projects;
 extern const std::string_view new_rows;
 extern const std::string_view apply;
+extern const std::string_view set_phases;
 extern const std::string_view audit;
 extern const std::string_view end_backend;
 extern const std::string_view read_ledger;

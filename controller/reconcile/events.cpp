@@ -132,6 +132,9 @@ class Story {
   }
 
   void hold() {
+    if (is_.is("InvalidHold") && !was_.is("InvalidHold")) {
+      add(EventReason::invalid_hold, {}, is_.ready->message);
+    }
     if (is_.held != nullptr && was_.held == nullptr) add(EventReason::held, {}, is_.held->message);
     if (is_.held == nullptr && was_.held != nullptr) {
       add(EventReason::released, {}, "no hold keeps the project below spec.phase any more");
@@ -193,7 +196,7 @@ class Story {
   /// Ready carries the reason of a step that did not come through in place of how the project stands.
   void failed_step() {
     if (is_.ready == nullptr || is_.ready->status != ConditionStatus::is_false) return;
-    if (is_.is("Drifted") || is_.is("Transitioning")) return;
+    if (is_.is("Drifted") || is_.is("Transitioning") || is_.is("InvalidHold")) return;
     if (was_.is(is_.ready->reason) && was_.ready->message == is_.ready->message) return;
     add(EventReason::transition_failed, is_.ready->reason, is_.ready->reason + ": " + is_.ready->message);
   }

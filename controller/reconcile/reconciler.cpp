@@ -13,6 +13,8 @@ constexpr const char* kLogger = "reconcile";
 constexpr int kRounds = 3;
 // One transaction moves so many at the most (design 3-database: 256 rows a statement).
 constexpr std::size_t kMovesPerTransaction = 256;
+// What is due later is looked at again meanwhile: a moment in the far future must not overflow any clock.
+constexpr std::chrono::hours kLongestWait{24};
 // A change of counters alone is written at most so often (design 2-api).
 constexpr std::chrono::seconds kCounterInterval{60};
 
@@ -68,6 +70,7 @@ void Reconciler::process(const Queue::Batch& batch) {
       }
     } else {
       outcome.error = open.error();
+      if (outcome.error->reason == "FenceLost") fence_lost_(outcome.error->message);
     }
     if (outcome.error) {
       failed = true;
@@ -92,6 +95,9 @@ void Reconciler::process(const Queue::Batch& batch) {
   for (const Item& item : items) {
     publish(item);
     schedule(item);
+    // What is urgent stays urgent: it is tried again by itself, not only with the look at the whole database.
+    if (failed && batch.priority == runtime::Priority::urgent)
+      queue_.retry(name, migration_key(*item.migration));
   }
   const std::chrono::duration<double> took = clock_.steady() - began;
   observer_.reconciled(whole ? Kind::database : Kind::migration, batch.keys.size(), took, failed);
@@ -140,11 +146,15 @@ std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>
       if (item->outcome.plan.step != decide::StepKind::none) due.push_back(item);
     }
     if (round == kRounds) break;
-    // What goes down goes first.
-    std::stable_partition(due.begin(), due.end(),
-                          [](const Item* item) { return item->outcome.plan.step == decide::StepKind::down; });
-    for (std::size_t at = 0; at < due.size(); at += kMovesPerTransaction) {
-      const std::span<Item* const> part(due.data() + at, std::min(kMovesPerTransaction, due.size() - at));
+    // What goes down goes first, and in transactions of its own: no promotion can take it with it when it
+    // fails.
+    const auto first_up = std::stable_partition(due.begin(), due.end(), [](const Item* item) {
+      return item->outcome.plan.step == decide::StepKind::down;
+    });
+    const auto downs = static_cast<std::size_t>(first_up - due.begin());
+    for (std::size_t at = 0, size = 0; at < due.size(); at += size) {
+      size = std::min(kMovesPerTransaction, (at < downs ? downs : due.size()) - at);
+      const std::span<Item* const> part(due.data() + at, size);
       if (auto error = move(open, part, moved)) {
         // Somebody blocks these rows, or they changed under us: that is theirs alone, and is tried again.
         const bool theirs = error->kind == ErrorKind::conflict || error->reason == "LockTimeout";
@@ -162,7 +172,13 @@ std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*
                                          const api::DatabasePolicy& policy) {
   std::vector<postgres::ProjectQuery> queries;
   queries.reserve(items.size());
-  for (const Item* item : items) {
+  for (Item* item : items) {
+    // The freshest wish, in each round.
+    const auto fresh = caches_.migrations.get(item->migration->meta.name);
+    if (fresh != nullptr && fresh->meta.uid == item->migration->meta.uid &&
+        database_of(*fresh) == database_of(*item->migration)) {
+      item->migration = fresh;
+    }
     const api::RlsMigration& migration = *item->migration;
     const Phase asked =
         migration.hold_at ? std::min(migration.spec.phase, *migration.hold_at) : migration.spec.phase;
@@ -303,6 +319,13 @@ void Reconciler::publish(const Item& item) {
 
 /// When it must be looked at again by itself. Everything else is seen by the look at the whole database.
 void Reconciler::schedule(const Item& item) {
+  // Lowered while a promotion of it was committed: the urgent look may have come too early to see that.
+  const auto fresh = caches_.migrations.get(item.migration->meta.name);
+  if (fresh != nullptr && fresh->meta.uid == item.migration->meta.uid &&
+      (fresh->meta.generation != item.migration->meta.generation ||
+       fresh->hold_at != item.migration->hold_at)) {
+    queue_.add(database_of(*fresh), migration_key(*fresh), runtime::Priority::urgent);
+  }
   const api::ObjectName group = database_of(*item.migration);
   const Key key = migration_key(*item.migration);
   if (item.outcome.failure) {
@@ -311,11 +334,14 @@ void Reconciler::schedule(const Item& item) {
   }
   queue_.forget(key);
   if (item.outcome.plan.step != decide::StepKind::none) {
-    queue_.add(group, key);  // under the locks the answer was another one: decide afresh
+    // Under the locks the answer was another one: decide afresh.
+    queue_.add(group, key,
+               item.outcome.plan.step == decide::StepKind::down ? runtime::Priority::urgent
+                                                                : runtime::Priority::normal);
   } else if (item.outcome.plan.recheck_at) {
     // Database time is only compared with database time: what counts is how long it is from now.
-    const auto wait = *item.outcome.plan.recheck_at - item.outcome.observed.now;
-    queue_.add(group, key, clock_.steady() + wait);
+    const Duration wait = *item.outcome.plan.recheck_at - item.outcome.observed.now;
+    queue_.add(group, key, clock_.steady() + std::min<Duration>(wait, kLongestWait));
   }
 }
 

@@ -58,6 +58,27 @@ bool StatusWriter::drain(std::chrono::milliseconds limit) {
                         [this] { return in_flight_ == 0 && urgent_.empty() && normal_.empty(); });
 }
 
+void StatusWriter::run(const std::stop_token& stop) {
+  auto done = std::chrono::steady_clock::time_point{};  // the pause that has been waited for
+  std::unique_lock lock(mutex_);
+  while (pausing_.wait(lock, stop, [&] { return paused_until_ > done; })) {
+    const auto until = paused_until_;
+    // Longer where another reply asks for more meanwhile.
+    pausing_.wait_for(lock, stop, until - clock_.steady(), [&] { return paused_until_ > until; });
+    if (stop.stop_requested()) return;
+    if (clock_.steady() < paused_until_) continue;
+    done = paused_until_;
+    lock.unlock();
+    pump();
+    lock.lock();
+  }
+}
+
+std::chrono::steady_clock::time_point StatusWriter::paused_until() const {
+  const std::lock_guard lock(mutex_);
+  return paused_until_;
+}
+
 void StatusWriter::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
@@ -75,7 +96,8 @@ void StatusWriter::pump() {
     std::optional<StatusWrite> next;
     {
       const std::lock_guard lock(mutex_);
-      while (!closed_ && in_flight_ < kInFlight && !next) {
+      const bool paused = clock_.steady() < paused_until_;
+      while (!closed_ && !paused && in_flight_ < kInFlight && !next) {
         std::deque<Key>& from = urgent_.empty() ? normal_ : urgent_;
         if (from.empty()) break;
         const Key key = from.front();
@@ -161,6 +183,13 @@ void StatusWriter::settle(const StatusWrite& write, const Before& before, Result
     closed = closed_;
     Slot& slot = slots_[write.key];
     slot.in_flight = false;
+    if (!result.ok() && result.error().retry_after) {
+      const auto until = clock_.steady() + *result.error().retry_after;
+      if (until > paused_until_) {
+        paused_until_ = until;
+        pausing_.notify_all();
+      }
+    }
     if (result.ok()) {
       ++written_;
       slot.last_written = clock_.steady();

@@ -10,6 +10,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -39,8 +41,11 @@ class StatusListener {
   virtual void written(const api::RlsDatabase& before, const api::DatabaseStatus& after) = 0;
 };
 
-/// Thread-safe. `changed` is called (on any thread, without locks held) with the key of a write that did not
+/// Thread-safe. `retry` is called (on any thread, without locks held) with the key of a write that did not
 /// come through because the object had changed or the server refused: reconcile it again.
+///
+/// A server that asks for a pause (Retry-After of 429 and 503) gets it: nothing is sent until then, and what
+/// is submitted meanwhile waits, the latest of each object. `run` goes on when the pause is over.
 class StatusWriter {
  public:
   using Retry = std::function<void(const Key&)>;
@@ -58,6 +63,13 @@ class StatusWriter {
   [[nodiscard]] std::chrono::steady_clock::time_point last_written(const Key& key) const;
   /// Waits until nothing is queued or in flight, at most `limit`. True where all was written.
   bool drain(std::chrono::milliseconds limit);
+
+  /// Goes on after each pause that the server asked for, until `stop`. Blocks; on a thread of its own.
+  void run(const std::stop_token& stop);
+  /// Goes on where a pause is over by now; `run` and each submit do so.
+  void resume() { pump(); }
+  /// Until when nothing is sent; a moment that has passed where there is no pause.
+  [[nodiscard]] std::chrono::steady_clock::time_point paused_until() const;
 
   /// Sends nothing any more, and drops what waits: before the client goes.
   void close();
@@ -97,6 +109,8 @@ class StatusWriter {
 
   mutable std::mutex mutex_;  // guards everything below
   std::condition_variable idle_;
+  std::condition_variable_any pausing_;  ///< paused_until_ has moved
+  std::chrono::steady_clock::time_point paused_until_{};
   std::unordered_map<Key, Slot> slots_;
   std::deque<Key> urgent_, normal_;
   unsigned in_flight_ = 0;

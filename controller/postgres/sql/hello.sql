@@ -15,4 +15,5 @@ SELECT set_config('jit', 'off', false),
        -- Not to_regclass: it fails where the schema is somebody else's and we may not use it.
        EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = 'rls_operator' AND c.relname = 'version'),
+       (SELECT reset_val FROM pg_settings WHERE name = 'search_path'),
        (SELECT system_identifier::text FROM pg_control_system())

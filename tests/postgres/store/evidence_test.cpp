@@ -144,6 +144,38 @@ TEST_F(EvidenceOf, AChangedHelperOfAPolicyRestartsTheSoak) {
   EXPECT_TRUE(see("sm").policies_changed_at);
 }
 
+TEST_F(EvidenceOf, AGapThatIsMendedRestartsTheSoak) {
+  see("sm");
+  sql("ALTER TABLE documents DISABLE TRIGGER ALL");
+  const auto gap = see("sm");
+  ASSERT_TRUE(gap.policies_changed_at);
+  EXPECT_EQ(*gap.policies_changed_at, gap.now) << "while it lasts nothing is clean";
+  sql("ALTER TABLE documents ENABLE TRIGGER ALL");
+  const auto mended = see("sm");
+  EXPECT_EQ(mended.evidence.state, State::complete);
+  EXPECT_GE(*mended.policies_changed_at, gap.now);
+}
+
+TEST_F(EvidenceOf, AGapThatNobodySawRestartsTheSoak) {
+  const auto before = see("sm");
+  sql("ALTER TABLE documents DISABLE TRIGGER ALL");
+  sql("ALTER TABLE documents ENABLE TRIGGER ALL");
+  const auto after = see("sm");
+  ASSERT_TRUE(after.policies_changed_at);
+  EXPECT_GE(*after.policies_changed_at, before.now);
+}
+
+TEST_F(EvidenceOf, ATriggerWithAConditionOrACommentRecordsNothing) {
+  sql("CREATE TABLE notes (id int, project_id varchar(50)); CREATE POLICY all_of_it ON notes USING (true); "
+      "CREATE FUNCTION says_so() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN -- INSERT INTO rls_audit_log\n"
+      "\nRETURN NULL; END $$; "
+      "CREATE TRIGGER says AFTER INSERT OR UPDATE OR DELETE ON notes FOR EACH ROW EXECUTE FUNCTION says_so()");
+  expect_gap("public.notes");
+  sql("DROP TRIGGER says ON notes; CREATE TRIGGER says AFTER INSERT OR UPDATE OR DELETE ON notes FOR EACH ROW WHEN "
+      "(false) EXECUTE FUNCTION note_denied_write()");
+  expect_gap("public.notes");
+}
+
 TEST_F(EvidenceOf, RowLevelSecuritySwitchedOffIsAChange) {
   see("sm");
   sql("ALTER TABLE nodes DISABLE ROW LEVEL SECURITY");

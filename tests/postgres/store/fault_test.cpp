@@ -101,7 +101,7 @@ TEST_F(Faults, TheProcessDiesAtEveryStatement) {
       if (child == 0) {
         PlannedSeam deadly(FaultPlan{.kind = CallKind::sql, .number = number, .fault = fault});
         auto database =
-            make_adopted_database(*parse_connection_settings(operator_uri()), "public", {}, deadly);
+            make_adopted_database(*parse_connection_settings(operator_uri()), "public", Timeouts{.policies = std::chrono::milliseconds{0}}, deadly);
         bring_to(*database, projects_, Phase::enforcing);
         ::_exit(0);
       }

@@ -1,5 +1,5 @@
-// Installations of strangers (tests/postgres/fixtures): each is adopted, a project walks up and down, and nothing is
-// changed but phases and audit rows.
+// Installations of strangers (tests/postgres/fixtures): each is adopted, a project walks up and down, and
+// nothing is changed but phases and audit rows.
 #include <gmock/gmock.h>
 
 #include <array>
@@ -33,8 +33,10 @@ struct Stranger {
 };
 
 const Stranger kStrangers[] = {
-    {"acme", "acme", "aaaaaaaa-0000-4000-8000-000000000001", "acme.invoices", "tenant", 6, true, 0, "", "", false},
-    {"shop", "public", "O'Hara & \"Sons\"", "public.orders", "project", 9, true, 4, "public.phase_history", "new", true},
+    {"acme", "acme", "aaaaaaaa-0000-4000-8000-000000000001", "acme.invoices", "tenant", 6, true, 0, "", "",
+     false},
+    {"shop", "public", "O'Hara & \"Sons\"", "public.orders", "project", 9, true, 4, "public.phase_history",
+     "new", true},
     {"legacy", "legacy", "t 3", "legacy.files", "tenant_id", 6, false, 0, "", "", false},
     {"cached", "crm", "red", "crm.deals", "project_id", 6, true, 0, "", "", false},
     {"numbers", "Numbers & Co", "-9", "\"Numbers & Co\".entries", "project_id", 6, true, 4, "", "10", false},
@@ -44,7 +46,8 @@ std::string output_of(const std::string& command) {
   std::string out;
   FILE* const pipe = ::popen(command.c_str(), "r");
   std::array<char, 4096> buffer{};
-  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) out.append(buffer.data(), n);
+  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    out.append(buffer.data(), n);
   EXPECT_EQ(::pclose(pipe), 0) << "psql or pg_dump failed";
   return out;
 }
@@ -55,8 +58,9 @@ class Strangers : public StoreTest, public testing::WithParamInterface<Stranger>
     StoreTest::SetUp();
     sample_ = value("SELECT current_database()");
     sql("CREATE DATABASE " + theirs());
-    output_of("psql -X -v app_password=" + std::string(kAppPassword) + " -v operator_password=" + kOperatorPassword +
-              " -f " RLS_SOURCE_DIR "/tests/postgres/fixtures/" + GetParam().name + ".sql '" + at_theirs(uri()) + "'");
+    output_of("psql -X -v app_password=" + std::string(kAppPassword) + " -v operator_password=" +
+              kOperatorPassword + " -f " RLS_SOURCE_DIR "/tests/postgres/fixtures/" + GetParam().name +
+              ".sql '" + at_theirs(uri()) + "'");
     admin_ = std::make_unique<pqxx::connection>(at_theirs(uri()));
     store = make_adopted_database(*parse_connection_settings(at_theirs(operator_uri())), GetParam().schema,
                                   {}, seam);
@@ -99,15 +103,19 @@ class Strangers : public StoreTest, public testing::WithParamInterface<Stranger>
   /// All rows of all of their tables, each as "table row".
   std::multiset<std::string> rows() {
     std::multiset<std::string> out;
-    const pqxx::result tables = sql_on(
-        *admin_,
-        "SELECT quote_ident(nspname) || '.' || quote_ident(relname) FROM pg_class c JOIN pg_namespace n ON n.oid = "
-        "relnamespace WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema', 'rls_operator')");
+    const pqxx::result tables = sql_on(*admin_,
+                                       "SELECT quote_ident(nspname) || '.' || quote_ident(relname) FROM "
+                                       "pg_class c JOIN pg_namespace n ON n.oid = "
+                                       "relnamespace WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', "
+                                       "'information_schema', 'rls_operator')");
     for (const auto& table : tables) {
       const std::string name = table[0].c_str();
       // The times that their triggers and we keep are not compared.
-      for (const auto& row : sql_on(*admin_, "SELECT (to_jsonb(t) - '{updated_at,modified_at,last_updated}'::text[])::text "
-                                             "FROM " + name + " t")) {
+      for (const auto& row :
+           sql_on(*admin_,
+                  "SELECT (to_jsonb(t) - '{updated_at,modified_at,last_updated}'::text[])::text "
+                  "FROM " +
+                      name + " t")) {
         out.insert(name + " " + row[0].c_str());
       }
     }
@@ -131,8 +139,8 @@ TEST_P(Strangers, R_A11_WalkUpAndDownAndAreLeftAsTheyWere) {
   EXPECT_EQ(store->violations(std::vector<std::string>{s.project}).ok(), s.violations_known);
 
   const std::size_t all = static_cast<std::size_t>(3 + s.others);
-  const std::string select = "SELECT FROM " + std::string(s.data), update = "UPDATE " + std::string(s.data) +
-                                                                             " SET label = label";
+  const std::string select = "SELECT FROM " + std::string(s.data),
+                    update = "UPDATE " + std::string(s.data) + " SET label = label";
   EXPECT_EQ(as_tenant(select), all) << "legacy behaviour";
   must_go(s.project, Phase::pending, Phase::shadow);
   EXPECT_EQ(as_tenant(select), all) << "shadow blocks nothing (R-A5)";
@@ -140,13 +148,16 @@ TEST_P(Strangers, R_A11_WalkUpAndDownAndAreLeftAsTheyWere) {
   EXPECT_EQ(as_tenant(select), 3U) << "enforcing: its own (R-A5)";
   EXPECT_EQ(as_tenant(foreign(update)), 0U);
   EXPECT_EQ(as_tenant(update), 3U);
-  EXPECT_THROW(as_tenant("INSERT INTO " + std::string(s.data) + " (" + s.tenant + ", label) SELECT " + s.tenant +
-                         ", 'x' FROM (SELECT " + theirs_value("SELECT quote_literal(" + std::string(s.tenant) +
-                         "::text) FROM " + foreign(std::string(s.data)) + " LIMIT 1") + "::" +
-                         theirs_value("SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = '" +
-                                      std::string(s.data) + "'::regclass AND attname = '" + s.tenant + "'") +
-                         " AS " + s.tenant + ") AS other"),
-               pqxx::sql_error);
+  EXPECT_THROW(
+      as_tenant("INSERT INTO " + std::string(s.data) + " (" + s.tenant + ", label) SELECT " + s.tenant +
+                ", 'x' FROM (SELECT " +
+                theirs_value("SELECT quote_literal(" + std::string(s.tenant) + "::text) FROM " +
+                             foreign(std::string(s.data)) + " LIMIT 1") +
+                "::" +
+                theirs_value("SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = '" +
+                             std::string(s.data) + "'::regclass AND attname = '" + s.tenant + "'") +
+                " AS " + s.tenant + ") AS other"),
+      pqxx::sql_error);
   must_go(s.project, Phase::enforcing, Phase::complete);
   EXPECT_EQ(store->count_by_phase().value().at("complete"), 1);
   must_go(s.project, Phase::complete, Phase::pending);
@@ -184,7 +195,8 @@ TEST_P(StrangersWithARegistry, RegisteredProjectWithoutARow) {
     EXPECT_EQ(result.value().outcome, MoveOutcome::moved);
   } else {
     ASSERT_EQ(result.value().outcome, MoveOutcome::failed);
-    EXPECT_THAT(result.value().error->message, HasSubstr("GRANT INSERT ON \"Numbers & Co\".rls_migration_status"));
+    EXPECT_THAT(result.value().error->message,
+                HasSubstr("GRANT INSERT ON \"Numbers & Co\".rls_migration_status"));
   }
   must_go(s.project, Phase::pending, Phase::shadow);
 }

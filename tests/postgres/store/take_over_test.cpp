@@ -24,7 +24,9 @@ class TakeOver : public StoreTest {
     EXPECT_FALSE(facts.ok());
     return facts.ok() ? Error{} : facts.error();
   }
-  std::string owner() { return value("SELECT concat_ws(' ', install_id, name, number) FROM rls_operator.claim"); }
+  std::string owner() {
+    return value("SELECT concat_ws(' ', install_id, name, number) FROM rls_operator.claim");
+  }
   const std::vector<Move> moves = {a_move("sm", Phase::pending, Phase::shadow)};
 };
 
@@ -33,9 +35,8 @@ TEST_F(TakeOver, MessageShowsTheCommandAndItWorks) {
   auto second = make();
   const Error error = refused(*second, other(""));
   EXPECT_EQ(error.reason, "Claimed");
-  EXPECT_THAT(error.message,
-              HasSubstr("kubectl --namespace team-b annotate rlsdatabase copy "
-                        "rls-operator.dev/take-over=install-1 --overwrite"));
+  EXPECT_THAT(error.message, HasSubstr("kubectl --namespace team-b annotate rlsdatabase copy "
+                                       "rls-operator.dev/take-over=install-1 --overwrite"));
   EXPECT_EQ(refused(*second, other("install-3")).reason, "Claimed") << "the yes names another claim";
   ASSERT_TRUE(second->open(other("install-1")).ok());
   EXPECT_EQ(owner(), "install-2 copy 2");

@@ -51,6 +51,18 @@ TEST(StatusError, Table) {
   }
 }
 
+TEST(StatusError, ThePauseThatTheServerAsksForIsPassedOn) {
+  for (const int status : {429, 503}) {
+    Response busy = reply(status, "TooManyRequests", "later");
+    EXPECT_EQ(status_error(busy, kUpdate).retry_after, std::nullopt);
+    busy.retry_after = std::chrono::seconds(7);
+    EXPECT_EQ(status_error(busy, kUpdate).retry_after, std::chrono::seconds(7));
+  }
+  Response conflict = reply(409, "Conflict", "later");
+  conflict.retry_after = std::chrono::seconds(7);
+  EXPECT_EQ(status_error(conflict, kUpdate).retry_after, std::nullopt);
+}
+
 TEST(StatusError, TakenNameIsNotAStaleVersion) {
   EXPECT_EQ(status_error(reply(409, "AlreadyExists", "x"), kUpdate).reason, "AlreadyExists");
   EXPECT_EQ(status_error(reply(409, "AlreadyExists", "x"), kUpdate).kind, ErrorKind::conflict);

@@ -156,6 +156,7 @@ class FakeClient : public kube::Client {
     std::function<void(Result<void>)> done;
   };
   std::vector<Put> puts;
+  std::function<void()> on_put;
   std::vector<EventCall> events;
   Result<std::string> secret = std::string(R"({"data":{"uri":"cG9zdGdyZXM6Ly9mYWtl"}})");
 
@@ -163,6 +164,7 @@ class FakeClient : public kube::Client {
   void put_status(const kube::Resource&, const api::ObjectName& name, std::string body,
                   std::function<void(Result<std::string>)> done) override {
     puts.push_back({name, std::move(body), std::move(done)});
+    if (on_put) on_put();
   }
   void create(const kube::Resource&, std::string body, std::function<void(Result<void>)> done) override {
     events.push_back({"", std::move(body), std::move(done)});

@@ -206,7 +206,8 @@ TEST(Reconciler, ARaiseIsAcceptedByAnnotationAndTheSoakStartsThen) {
   bench.reconcile("sm");
   EXPECT_EQ(bench.reason("sm"), "Drifted");
   EXPECT_EQ(bench.world.transactions, 0);
-  bench.apply("sm", Phase::enforcing, [](api::RlsMigration& migration) { migration.adopt_phase = "enforcing@2"; });
+  bench.apply("sm", Phase::enforcing,
+              [](api::RlsMigration& migration) { migration.adopt_phase = "enforcing@2"; });
   bench.reconcile("sm");
   EXPECT_EQ(bench.reason("sm"), "TargetReached");
   EXPECT_EQ(bench.status("sm").phase_since, bench.world.now);
