@@ -67,7 +67,8 @@ std::string how_to_accept(const api::RlsMigration& migration, const Observation&
   const std::string phase = name_of(seen.phase);
   std::string out;
   if (!migration.adopt_phase.empty() && seen.phase <= target) {
-    out = "; annotation " + std::string(api::kAdoptPhaseAnnotation) + "=" + quoted(migration.adopt_phase, 60) +
+    out = "; annotation " + std::string(api::kAdoptPhaseAnnotation) + "=" +
+          quoted(migration.adopt_phase, 60) +
           (migration.adopt_phase == phase ? " was used up by an earlier raise" : " does not name this raise");
   }
   out += seen.phase > target ? "; to accept it, first raise what keeps the project at " + name_of(target) +

@@ -208,6 +208,13 @@ TEST(DecodeMigration, HoldAtAnnotation) {
   EXPECT_EQ(without->hold_at_unreadable, "");
 }
 
+TEST(DecodeMigration, AdoptPhaseAsItStands) {
+  json object = migration_json();
+  EXPECT_EQ(decode_migration(object.dump())->adopt_phase, "");
+  object["metadata"]["annotations"] = {{kAdoptPhaseAnnotation, "enforcing@5"}};
+  EXPECT_EQ(decode_migration(object.dump())->adopt_phase, "enforcing@5");
+}
+
 TEST(DecodeMigration, RequestedAtFitsIntoTheStatusThatEchoesIt) {
   json object = migration_json();
   object["metadata"]["annotations"] = {{kRequestedAtAnnotation, "2026-01-15"}};

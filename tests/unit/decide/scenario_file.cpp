@@ -60,10 +60,11 @@ DatabaseState database_of(const std::string& text) {
 }
 
 void read_observed(const YAML::Node& seen, Scenario& row) {
-  note_unknown(seen, "observed.",
-               {"phase", "since", "violations", "database", "project", "hold", "lastOurs", "specLoweredSince",
-                "conflictWithOlder", "evidence", "frozen", "policiesChangedAt", "driftNumber", "acceptedBefore"},
-               row.later);
+  note_unknown(
+      seen, "observed.",
+      {"phase", "since", "violations", "database", "project", "hold", "lastOurs", "specLoweredSince",
+       "conflictWithOlder", "evidence", "frozen", "policiesChangedAt", "driftNumber", "acceptedBefore"},
+      row.later);
   Observation& out = row.observed;
   out.database = seen["database"] ? database_of(seen["database"].as<std::string>()) : DatabaseState::ok;
   out.project_known = !seen["project"] || seen["project"].as<std::string>() != "missing";

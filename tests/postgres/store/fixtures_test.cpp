@@ -1,0 +1,218 @@
+// Installations of strangers (tests/postgres/fixtures): each is adopted, a project walks up and down, and
+// nothing is changed but phases and audit rows.
+#include <gmock/gmock.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+
+#include "tests/postgres/store/fixture.hpp"
+
+namespace rls::postgres {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+/// What stands in a fixture's file, as far as the test must know it.
+struct Stranger {
+  const char* name;
+  const char* schema;
+  const char* project;      ///< the one that walks
+  const char* data;         ///< the protected table, with three rows a project and a column `label`
+  const char* tenant;       ///< its column
+  int others;               ///< rows of the others in it
+  bool violations_known;    ///< there is an audit table to count in
+  int audit_rows;           ///< that we write for a walk of four moves
+  const char* also_grows;   ///< the table that a trigger of theirs fills
+  const char* without_row;  ///< a registered project without a status row
+  bool row_can_be_made;
+
+  friend std::ostream& operator<<(std::ostream& out, const Stranger& s) { return out << s.name; }
+};
+
+const Stranger kStrangers[] = {
+    {"acme", "acme", "aaaaaaaa-0000-4000-8000-000000000001", "acme.invoices", "tenant", 6, true, 0, "", "",
+     false},
+    {"shop", "public", "O'Hara & \"Sons\"", "public.orders", "project", 9, true, 4, "public.phase_history",
+     "new", true},
+    {"legacy", "legacy", "t 3", "legacy.files", "tenant_id", 6, false, 0, "", "", false},
+    {"cached", "crm", "red", "crm.deals", "project_id", 6, true, 0, "", "", false},
+    {"numbers", "Numbers & Co", "-9", "\"Numbers & Co\".entries", "project_id", 6, true, 4, "", "10", false},
+};
+
+std::string output_of(const std::string& command) {
+  std::string out;
+  FILE* const pipe = ::popen(command.c_str(), "r");
+  std::array<char, 4096> buffer{};
+  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    out.append(buffer.data(), n);
+  EXPECT_EQ(::pclose(pipe), 0) << "psql or pg_dump failed";
+  return out;
+}
+
+class Strangers : public StoreTest, public testing::WithParamInterface<Stranger> {
+ protected:
+  void SetUp() override {
+    StoreTest::SetUp();
+    sample_ = value("SELECT current_database()");
+    sql("CREATE DATABASE " + theirs());
+    output_of("psql -X -v app_password=" + std::string(kAppPassword) + " -v operator_password=" +
+              kOperatorPassword + " -f " RLS_SOURCE_DIR "/tests/postgres/fixtures/" + GetParam().name +
+              ".sql '" + at_theirs(uri()) + "'");
+    admin_ = std::make_unique<pqxx::connection>(at_theirs(uri()));
+    store = make_adopted_database(*parse_connection_settings(at_theirs(operator_uri())), GetParam().schema,
+                                  {}, seam);
+  }
+  void TearDown() override {
+    store.reset();
+    admin_.reset();
+    sql("DROP DATABASE IF EXISTS " + theirs() + " WITH (FORCE)");
+    StoreTest::TearDown();
+  }
+
+  [[nodiscard]] std::string theirs() const { return sample_ + "_theirs"; }
+  [[nodiscard]] std::string at_theirs(std::string uri) const {
+    return uri.replace(uri.rfind(sample_), sample_.size(), theirs());
+  }
+  std::string theirs_value(const std::string& text) {
+    const pqxx::result result = sql_on(*admin_, text);
+    return result.empty() ? "" : result[0][0].c_str();
+  }
+  /// As the application, in the context of the project: how many rows the statement gives or changes.
+  std::size_t as_tenant(const std::string& text) {
+    pqxx::connection connection(at_theirs(uri("app_user", kAppPassword)));
+    pqxx::work work(connection);
+    work.exec("SELECT " + connection.quote_name(GetParam().schema) + ".set_project_context(" +
+              work.quote(std::string(GetParam().project)) + ")");
+    const pqxx::result result = work.exec(text);
+    work.commit();
+    return result.columns() == 0 ? result.affected_rows() : result.size();
+  }
+  [[nodiscard]] std::string foreign(const std::string& begin) const {
+    const Stranger& s = GetParam();
+    return begin + " WHERE " + s.tenant + "::text <> $$" + s.project + "$$";
+  }
+
+  /// The definitions of all that is theirs.
+  std::string definitions() {
+    // Each dump guards itself with a random word.
+    return output_of("pg_dump -s -N rls_operator '" + at_theirs(uri()) + "' | grep -v 'restrict'");
+  }
+  /// All rows of all of their tables, each as "table row".
+  std::multiset<std::string> rows() {
+    std::multiset<std::string> out;
+    const pqxx::result tables = sql_on(*admin_,
+                                       "SELECT quote_ident(nspname) || '.' || quote_ident(relname) FROM "
+                                       "pg_class c JOIN pg_namespace n ON n.oid = "
+                                       "relnamespace WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', "
+                                       "'information_schema', 'rls_operator')");
+    for (const auto& table : tables) {
+      const std::string name = table[0].c_str();
+      // The times that their triggers and we keep are not compared.
+      for (const auto& row :
+           sql_on(*admin_,
+                  "SELECT (to_jsonb(t) - '{updated_at,modified_at,last_updated}'::text[])::text "
+                  "FROM " +
+                      name + " t")) {
+        out.insert(name + " " + row[0].c_str());
+      }
+    }
+    return out;
+  }
+
+  std::string sample_;
+  std::unique_ptr<pqxx::connection> admin_;
+};
+
+TEST_P(Strangers, R_A11_WalkUpAndDownAndAreLeftAsTheyWere) {
+  const Stranger& s = GetParam();
+  const std::string definitions_before = definitions();
+  const auto rows_before = rows();
+  open();
+  const auto first = see(s.project, Phase::shadow);
+  ASSERT_TRUE(first.project_known) << first.project_message;
+  EXPECT_EQ(first.phase, Phase::pending);
+  EXPECT_EQ(first.violations_known, s.violations_known) << first.violations_message;
+  EXPECT_EQ(first.violations.count, 0);
+  EXPECT_EQ(store->violations(std::vector<std::string>{s.project}).ok(), s.violations_known);
+
+  const std::size_t all = static_cast<std::size_t>(3 + s.others);
+  const std::string select = "SELECT FROM " + std::string(s.data),
+                    update = "UPDATE " + std::string(s.data) + " SET label = label";
+  EXPECT_EQ(as_tenant(select), all) << "legacy behaviour";
+  must_go(s.project, Phase::pending, Phase::shadow);
+  EXPECT_EQ(as_tenant(select), all) << "shadow blocks nothing (R-A5)";
+  must_go(s.project, Phase::shadow, Phase::enforcing);
+  EXPECT_EQ(as_tenant(select), 3U) << "enforcing: its own (R-A5)";
+  EXPECT_EQ(as_tenant(foreign(update)), 0U);
+  EXPECT_EQ(as_tenant(update), 3U);
+  EXPECT_THROW(
+      as_tenant("INSERT INTO " + std::string(s.data) + " (" + s.tenant + ", label) SELECT " + s.tenant +
+                ", 'x' FROM (SELECT " +
+                theirs_value("SELECT quote_literal(" + std::string(s.tenant) + "::text) FROM " +
+                             foreign(std::string(s.data)) + " LIMIT 1") +
+                "::" +
+                theirs_value("SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = '" +
+                             std::string(s.data) + "'::regclass AND attname = '" + s.tenant + "'") +
+                " AS " + s.tenant + ") AS other"),
+      pqxx::sql_error);
+  must_go(s.project, Phase::enforcing, Phase::complete);
+  EXPECT_EQ(store->count_by_phase().value().at("complete"), 1);
+  must_go(s.project, Phase::complete, Phase::pending);
+  EXPECT_EQ(as_tenant(select), all) << "legacy behaviour is back (R-A4)";
+
+  EXPECT_EQ(definitions(), definitions_before);
+  auto added = rows();
+  std::multiset<std::string> lost;
+  for (const std::string& row : rows_before) {
+    const auto found = added.find(row);
+    found == added.end() ? static_cast<void>(lost.insert(row)) : static_cast<void>(added.erase(found));
+  }
+  EXPECT_THAT(lost, IsEmpty());
+  int audit_rows = 0;
+  for (const std::string& row : added) {
+    if (row.find("\"PHASE_CHANGE\"") != std::string::npos) {
+      ++audit_rows;
+    } else {
+      EXPECT_TRUE(*s.also_grows != '\0' && row.starts_with(s.also_grows)) << row;
+    }
+  }
+  EXPECT_EQ(audit_rows, s.audit_rows);
+  EXPECT_EQ(theirs_value("SELECT count(*) FROM rls_operator.transition WHERE kind = 'moved'"), "4");
+}
+
+class StrangersWithARegistry : public Strangers {};
+
+TEST_P(StrangersWithARegistry, RegisteredProjectWithoutARow) {
+  const Stranger& s = GetParam();
+  open();
+  EXPECT_EQ(see(s.without_row).phase, Phase::pending);
+  const auto result = go(s.without_row, Phase::pending, Phase::shadow);
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  if (s.row_can_be_made) {
+    EXPECT_EQ(result.value().outcome, MoveOutcome::moved);
+  } else {
+    ASSERT_EQ(result.value().outcome, MoveOutcome::failed);
+    EXPECT_THAT(result.value().error->message,
+                HasSubstr("GRANT INSERT ON \"Numbers & Co\".rls_migration_status"));
+  }
+  must_go(s.project, Phase::pending, Phase::shadow);
+}
+
+std::string name_of(const testing::TestParamInfo<Stranger>& one) { return one.param.name; }
+
+std::vector<Stranger> with_a_registry() {
+  std::vector<Stranger> out;
+  for (const Stranger& s : kStrangers) {
+    if (*s.without_row != '\0') out.push_back(s);
+  }
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, Strangers, testing::ValuesIn(kStrangers), name_of);
+INSTANTIATE_TEST_SUITE_P(Fixtures, StrangersWithARegistry, testing::ValuesIn(with_a_registry()), name_of);
+
+}  // namespace
+}  // namespace rls::postgres
