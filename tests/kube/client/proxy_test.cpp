@@ -1,5 +1,11 @@
 // Through a proxy to the real API server. The proxy is the test's own, on the loopback.
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
+#include <future>
+
 #include "tests/kube/client/real_server.hpp"
 #include "tests/kube/client/tcp_server.hpp"
 
@@ -35,6 +41,29 @@ class ConnectProxy {
   TcpServer tcp_;
 };
 
+/// cpprestsdk loses 32 bytes, the size of a string, for each tunnel to a proxy with a password (measured).
+/// What its thread loses is not counted meanwhile.
+class LibraryMayLeak {
+ public:
+  explicit LibraryMayLeak(Transport& transport) : transport_(transport) { set(true); }
+  ~LibraryMayLeak() { set(false); }
+  LibraryMayLeak(const LibraryMayLeak&) = delete;
+  LibraryMayLeak& operator=(const LibraryMayLeak&) = delete;
+
+ private:
+  void set([[maybe_unused]] bool may) {
+    std::promise<void> done;
+    transport_.post([&] {
+#if defined(__SANITIZE_ADDRESS__)
+      may ? __lsan_disable() : __lsan_enable();
+#endif
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  Transport& transport_;
+};
+
 class ThroughProxy : public RealServer {
  protected:
   static int server_port() { return std::stoi(server().substr(server().rfind(':') + 1)); }
@@ -55,9 +84,12 @@ class ThroughProxy : public RealServer {
                       "}}]\nusers: [{name: me, user: {token: " + config(".users[0].user.token") + "}}]\n");
     auto credentials = Credentials::load({.kubeconfig = path, .context = {}}, surroundings, clock);
     if (!credentials) throw std::runtime_error(credentials.error().message);
-    return std::make_unique<ApiClient>(make_cpprest_transport(std::move(*credentials)).value(), seam_,
-                                       real_tuning());
+    auto transport = make_cpprest_transport(std::move(*credentials)).value();
+    transport_ = transport.get();
+    return std::make_unique<ApiClient>(std::move(transport), seam_, real_tuning());
   }
+
+  Transport* transport_ = nullptr;  ///< of the last client
 };
 
 TEST_F(ThroughProxy, RequestsAndWatchesGoThroughTheKubeconfigsProxy) {
@@ -101,7 +133,10 @@ TEST_F(ThroughProxy, CredentialsAreForTheProxy) {
   const ConnectProxy proxy(server_port(), "Proxy-Authorization: Basic bWU6cHJveHktcGFzcw==\r\n");
   const std::string at = "127.0.0.1:" + std::to_string(proxy.port());
   const auto it = client_of(server(), ", proxy-url: 'http://me:proxy-pass@" + at + "'");
-  const auto got = it->get(config_maps(), {ns_, "mine"});
+  const auto got = [&] {
+    const LibraryMayLeak known(*transport_);
+    return it->get(config_maps(), {ns_, "mine"});
+  }();
   EXPECT_TRUE(got.ok()) << got.error().message;
 
   const auto without = client_of(server(), ", proxy-url: 'http://" + at + "'");
