@@ -50,7 +50,7 @@ const std::vector<std::string> kPlaces = {
     "controller/kube/tls.cpp",
 };
 // The process does not start with these: no condition can hold them.
-const std::set<std::string> kOnlyAtTheStart = {"NoCredentials", "InvalidServer"};
+const std::set<std::string> kOnlyAtTheStart = {"NoCredentials", "InvalidServer", "InvalidProxy"};
 
 std::map<std::string, std::string> reasons_in_code() {
   std::map<std::string, std::string> reasons;  // and a file where each stands
