@@ -74,6 +74,7 @@ Sighting read(const Rows& rows, std::size_t row, const ProjectQuery& query, cons
   }
   seen.violations.count = rows.integer(row, 10);
   if (seen.violations.count > 0) seen.violations.last = rows.time(row, 11);
+  sighting.more_violations = rows.boolean(row, 15);
   seen.violations_known = catalogue.violations_unknown_because.empty();
   seen.violations_message = catalogue.violations_unknown_because;
   return sighting;
@@ -167,6 +168,24 @@ Result<void> ledger(OpenDatabase& database, std::span<const ProjectQuery> querie
 
 /// A statement or a lock that the timeouts of the spec ended.
 bool took_too_long(const SqlFailure& failure) { return failure.is("57014") || failure.is("55P03"); }
+
+/// Remembers the denials that are more than what was remembered.
+std::optional<SqlFailure> mark_violations(OpenDatabase& database, std::span<const ProjectQuery> queries,
+                                          std::span<const Sighting> sightings) {
+  ArrayText project, ordinal, count, last;
+  std::set<std::string_view> once;
+  for (std::size_t i = 0; i < sightings.size(); ++i) {
+    const decide::ViolationCount& seen = sightings[i].observation.violations;
+    if (!sightings[i].more_violations || !seen.last || !once.insert(queries[i].project).second) continue;
+    project.add(queries[i].project);
+    ordinal.add(sightings[i].ordinal);
+    count.add(seen.count);
+    last.add(seen.last->time_since_epoch().count());
+  }
+  if (once.empty()) return std::nullopt;
+  const std::array<std::string, 4> parameters = {project.take(), ordinal.take(), count.take(), last.take()};
+  return database.connection.run("mark_violations", sql::mark_violations, parameters).failure;
+}
 
 std::string describe_holder(const Rows& rows) {
   return "pid " + std::string(rows.text(0, 0)) + " (application " + quoted(rows.text(0, 1), 64) + ", role " +
@@ -306,6 +325,8 @@ Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return explain(database, *failure, doing, {});
   Look& seen = std::get<0>(looked);
   std::vector<Sighting>& sightings = seen.projects;
+  if (auto failure = mark_violations(database, queries, sightings))
+    return to_error(*failure, "note violations");
   if (!seen.policies.noted) {
     if (auto failure = note_policies(database, seen.policies)) return to_error(*failure, "note the policies");
     database.policies.watch->noted = true;

@@ -50,6 +50,7 @@ struct Sighting {
   std::int64_t ordinal = 0;               ///< of the newest entry; 0 where there is none
   std::optional<Phase> ledgered;          ///< its to_phase
   std::optional<Phase> wanted_in_ledger;  ///< where it is drift
+  bool more_violations = false;           ///< than are remembered in rls_operator.violation_mark
 };
 
 /// Whether the violations are counted; where not, they are unknown.

@@ -11,6 +11,7 @@ extern const std::string_view hello;
 extern const std::string_view schema_1;
 extern const std::string_view schema_2;
 extern const std::string_view schema_3;
+extern const std::string_view schema_4;
 extern const std::string_view state;
 extern const std::string_view take_claim;
 extern const std::string_view take_over;
@@ -22,6 +23,7 @@ extern const std::string_view ledger_seen;
 extern const std::string_view raise_wanted;
 extern const std::string_view evidence;
 extern const std::string_view note_policies;
+extern const std::string_view mark_violations;
 // Moving
 extern const std::string_view fence;
 extern const std::string_view lock_projects;

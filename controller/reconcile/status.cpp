@@ -1,5 +1,7 @@
 #include "controller/reconcile/status.hpp"
 
+#include <algorithm>
+
 #include "controller/api/limits.hpp"
 #include "controller/base/text.hpp"
 
@@ -77,6 +79,9 @@ api::MigrationStatus project(const api::RlsMigration& migration, const Migration
   if (outcome.history) status.history = *outcome.history;
   if (outcome.violations) {
     status.violations = *outcome.violations;
+    // The details come from rows that may be gone meanwhile; what was counted still happened.
+    status.violations->total = std::max(status.violations->total, outcome.observed.violations.count);
+    status.violations->last_seen = std::max(status.violations->last_seen, outcome.observed.violations.last);
   } else if (outcome.observed.violations_known && outcome.observed.violations.count == 0) {
     status.violations = api::ViolationsStatus{};
   }

@@ -34,14 +34,18 @@ SELECT seen.known, seen.phase, seen.ordinal, seen.kind, seen.to_phase, seen.want
        (extract(epoch FROM seen.at) * 1000000)::bigint,
        seen.last_ours,
        h.phase, h.by,
-       coalesce(denied.count, 0),
+       -- What was seen before counts on, also where its rows are gone.
+       greatest(denied.count, mark.count, 0),
        -- A time yet to come counts as now: a row with it must not break the statement, nor be overlooked.
-       (extract(epoch FROM least(denied.last, clock.now)) * 1000000)::bigint,
+       (extract(epoch FROM least(greatest(denied.last, mark.last), clock.now)) * 1000000)::bigint,
        (extract(epoch FROM clock.now) * 1000000)::bigint,
        seen.accepted_before,
-       seen.has_row
+       seen.has_row,
+       denied.count > coalesce(mark.count, 0) OR (denied.count > 0 AND least(denied.last, clock.now) > mark.last)
 FROM seen
 CROSS JOIN clock
 LEFT JOIN rls_operator.hold h ON h.project_id = seen.project
 LEFT JOIN denied ON denied.n = seen.n
+LEFT JOIN rls_operator.violation_mark mark
+  ON mark.project_id = seen.project AND mark.ordinal = seen.ordinal AND seen.to_phase = seen.phase
 ORDER BY seen.n

@@ -138,6 +138,23 @@ TEST_F(EvidenceOf, R_A6_AChangedPolicyRestartsTheSoak) {
   EXPECT_EQ(see("sm").policies_changed_at, later.policies_changed_at) << "also across a restart";
 }
 
+// The audit table is somebody else's: retention, TRUNCATE or a rotation there must not promote anybody.
+TEST_F(EvidenceOf, R_A6_ViolationsThatWereSeenCountOnWhenTheirRowsAreGone) {
+  must_go("motoko", Phase::pending, Phase::shadow);
+  as_application("motoko", "UPDATE nodes SET project_id = project_id WHERE project_id = 'sm'");
+  const auto seen = see("motoko");
+  ASSERT_GT(seen.violations.count, 0);
+  sql("TRUNCATE rls_audit_log");
+  const auto later = see("motoko");
+  EXPECT_EQ(later.violations, seen.violations);
+  store = make();
+  open();
+  EXPECT_EQ(see("motoko").violations, seen.violations) << "also across a restart";
+  must_go("motoko", Phase::shadow, Phase::pending);
+  must_go("motoko", Phase::pending, Phase::shadow);
+  EXPECT_EQ(see("motoko").violations.count, 0) << "down and up again clears them";
+}
+
 TEST_F(EvidenceOf, AChangedHelperOfAPolicyRestartsTheSoak) {
   see("sm");
   sql("ALTER FUNCTION get_allowed_projects() VOLATILE");
