@@ -81,9 +81,9 @@ adopted_story() {
 
 # adopted_verify: PostgreSQL's side, and that no password stands in a log.
 adopted_verify() {
-  local kinds ledger='adopted,moved,moved'
+  local ledgered ledger='adopted,moved,moved'
   [[ $adopted_end != complete ]] || ledger=adopted,moved,moved,moved,moved
-  kinds=$(db postgres app -At -c "SELECT string_agg(kind, ',' ORDER BY ordinal) FROM rls_operator.transition")
-  [[ $kinds == "$ledger" ]] || { echo "the ledger has $kinds, expected $ledger"; return 1; }
+  ledgered=$(db postgres app -At -c "SELECT string_agg(kind, ',' ORDER BY ordinal) FROM rls_operator.transition")
+  [[ $ledgered == "$ledger" ]] || { echo "the ledger has $ledgered, expected $ledger"; return 1; }
   ! grep -qF -f "$demo/secrets" "$run"/*.log "$demo"/*.log || { echo "a password stands in a log in $run"; return 1; }
 }
