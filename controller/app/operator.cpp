@@ -89,7 +89,7 @@ Result<std::unique_ptr<postgres::ProjectDatabase>> make_database(const api::Data
 /// Everything that runs, in the order in which it is made; it goes in the opposite order.
 class Operator {
  public:
-  Operator(const Options& options, Seam& seam, std::unique_ptr<kube::Client> client, std::string install_id)
+  Operator(const Options& options, Seam& seam, std::unique_ptr<kube::Client> client)
       : options_(options),
         client_(std::move(client)),
         sessions_(
@@ -97,7 +97,7 @@ class Operator {
             [&seam](const api::RlsDatabase& database, const std::string& value) {
               return make_database(database.spec, value, seam);
             },
-            clock_, std::move(install_id)),
+            clock_),
         events_(*client_, clock_, host_name(), [this] { telemetry_.event_dropped(); }),
         writer_(
             *client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); }, &events_),
@@ -109,6 +109,9 @@ class Operator {
 
   ~Operator() { stop(); }
 
+  [[nodiscard]] kube::Client& client() { return *client_; }
+
+  /// Probes and metrics, from now on: also while the cluster does not answer yet.
   [[nodiscard]] Result<void> listen() {
     auto address = parse_bind_address(options_.bind_address);
     if (!address) return address.error();
@@ -121,7 +124,9 @@ class Operator {
     return {};
   }
 
-  void start() {
+  void start(const std::string& install_id) {
+    sessions_.identify(install_id);
+    started_ = true;
     teller_ = std::jthread([this](std::stop_token stop) { events_.run(stop); });
     pacer_ = std::jthread([this](std::stop_token stop) { writer_.run(stop); });
     watch("rlsdatabases", database_sink_);
@@ -202,6 +207,7 @@ class Operator {
 
   std::vector<std::string> not_ready() const {
     std::vector<std::string> missing;
+    if (!started_) missing.emplace_back("the cluster's identity is not known yet");
     if (!caches_.databases.synced()) missing.emplace_back("RlsDatabases are not listed yet");
     if (!caches_.migrations.synced()) missing.emplace_back("RlsMigrations are not listed yet");
     return missing;
@@ -223,6 +229,7 @@ class Operator {
   reconcile::Reconciler reconciler_;
   reconcile::MigrationSink migration_sink_;
   reconcile::DatabaseSink database_sink_;
+  std::atomic<bool> started_{false};
   std::atomic<bool> gave_up_{false};
   std::unique_ptr<HttpServer> server_;
   std::vector<std::jthread> watchers_;
@@ -276,21 +283,20 @@ int run(const Options& options) {
     if (!stopping) ::pthread_kill(waiter.native_handle(), SIGTERM);
   };
 
-  const auto install_id = install_id_of(options, **client, stopping);
-  if (!install_id) {
-    end_waiter();
-    return 0;
-  }
-  log::info(kLogger, "this installation", {{"installId", *install_id}});
-
-  Operator instance(options, *seam, std::move(client).value(), *install_id);
+  Operator instance(options, *seam, std::move(client).value());
   if (const auto listening = instance.listen(); !listening) {
     log::error(kLogger, "cannot start",
                {{"reason", listening.error().reason}, {"err", listening.error().message}});
     end_waiter();
     return 1;
   }
-  instance.start();
+  const auto install_id = install_id_of(options, instance.client(), stopping);
+  if (!install_id) {
+    end_waiter();
+    return 0;
+  }
+  log::info(kLogger, "this installation", {{"installId", *install_id}});
+  instance.start(*install_id);
   stopping.wait(false);
   instance.stop();
   log::info(kLogger, "stopped", {});

@@ -36,8 +36,11 @@ struct Lane {
 /// Thread-safe.
 class Sessions {
  public:
-  Sessions(kube::Client& client, DatabaseFactory factory, const Clock& clock, std::string install_id)
-      : client_(client), factory_(std::move(factory)), clock_(clock), install_id_(std::move(install_id)) {}
+  Sessions(kube::Client& client, DatabaseFactory factory, const Clock& clock)
+      : client_(client), factory_(std::move(factory)), clock_(clock) {}
+
+  /// Which installation this is, for the claims. Once, before the first `open`.
+  void identify(std::string install_id) { install_id_ = std::move(install_id); }
 
   /// An open database, and the lane's lock for as long as it is used.
   struct Open {
@@ -80,7 +83,7 @@ class Sessions {
   kube::Client& client_;
   const DatabaseFactory factory_;
   const Clock& clock_;
-  const std::string install_id_;
+  std::string install_id_;
   mutable std::mutex mutex_;
   std::map<api::ObjectName, std::shared_ptr<Entry>> entries_;  // guarded by mutex_
 };

@@ -1,6 +1,13 @@
 // Bad input: each gives a clear condition, and recovers alone when it is mended.
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <thread>
 
 #include "tests/e2e/operator/world.hpp"
 
@@ -221,6 +228,34 @@ spec:
                   .ok());
   EXPECT_TRUE(
       world.eventually([&] { return world.condition("twin", "Stalled", "rlsdatabase") == "True/Claimed"; }));
+}
+
+TEST(CommandLine, WithoutAnApiServerItIsAliveNotReadyAndStops) {
+  const std::string directory = ::testing::TempDir() + "no-api-server-" + std::to_string(::getpid());
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory + "/kubeconfig")
+      << "apiVersion: v1\nkind: Config\ncurrent-context: o\n"
+      << "clusters: [{name: o, cluster: {server: 'http://127.0.0.1:1'}}]\n"
+      << "contexts: [{name: o, context: {cluster: o, user: o}}]\nusers: [{name: o, user: {token: "
+         "not-a-secret}}]\n";
+  Background process({RLS_OPERATOR_BINARY, "--kubeconfig", directory + "/kubeconfig", "--bind-address",
+                      "127.0.0.1:0", "--log-format", "json"},
+                     directory + "/log");
+  std::smatch port;
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  for (std::string log; !std::regex_search(log = process.log(), port, std::regex("\"port\":([0-9]+)"));) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << log;
+    std::this_thread::sleep_for(20ms);
+  }
+  const std::string log = process.log();
+  std::regex_search(log, port, std::regex("\"port\":([0-9]+)"));
+  const std::string address = "http://127.0.0.1:" + port[1].str();
+  EXPECT_TRUE(run({"curl", "-fsS", "--max-time", "5", address + "/healthz"}).ok());
+  const Output ready = run({"curl", "-sS", "--max-time", "5", address + "/readyz"});
+  EXPECT_NE(ready.out.find("the cluster's identity is not known yet"), std::string::npos) << ready.out;
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.wait(5s), 0) << process.log();
+  std::filesystem::remove_all(directory);
 }
 
 TEST(CommandLine, HelpAndVersionAnswerAndBadFlagsAreNamed) {

@@ -215,7 +215,7 @@ struct Bench {
         ++databases_made;
         return Result<std::unique_ptr<postgres::ProjectDatabase>>(std::make_unique<FakeDatabase>(world));
       },
-      clock, "install"};
+      clock};
   StatusWriter writer{client, caches, clock, [this](const Key& key) { retried.push_back(key); }};
   NoObserver observer;
   std::vector<std::string> fences_lost;
