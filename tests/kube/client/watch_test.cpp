@@ -86,11 +86,34 @@ TEST_F(RealServer, SilentWatchStopsWithinASecond) {
   EXPECT_LT(watching.stop(), 1000ms);
 }
 
+/// A kind of our own, whose history begins only now.
+void install_gadgets() {
+  apply(R"(apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gadgets.clienttest.rls-operator.dev}
+spec:
+  group: clienttest.rls-operator.dev
+  scope: Namespaced
+  names: {plural: gadgets, singular: gadget, kind: Gadget}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}
+)");
+}
+
 TEST_F(RealServer, OldResourceVersionIsExpired) {
   static const SystemClock clock;
   auto transport = make_cpprest_transport(Credentials::load({}, real_surroundings(), clock).value()).value();
+  // The server remembers nothing of a kind from before it was installed, so this is too old for certain.
+  install_gadgets();
+  kubectl("wait --for=condition=Established --timeout=30s crd/gadgets.clienttest.rls-operator.dev");
+  const auto it = client();
+  RememberingSink sink;
+  Watching watching(*it, {"clienttest.rls-operator.dev/v1", "gadgets", ns_}, sink);
+  ASSERT_TRUE(sink.relists_reach(1)) << "it is served";
+  watching.stop();
   Request request;
-  request.path = "/api/v1/namespaces/" + ns_ + "/configmaps?watch=true&resourceVersion=1&timeoutSeconds=5";
+  request.path = "/apis/clienttest.rls-operator.dev/v1/namespaces/" + ns_ +
+                 "/gadgets?watch=true&resourceVersion=1&timeoutSeconds=5";
   LineSplitter lines;
   WatchDecoder decoder;
   int code = 0;
@@ -116,16 +139,7 @@ TEST_F(RealServer, MissingCrdIsTriedAgainUntilItIsThere) {
   Watching watching(*it, gadgets, sink);
   std::this_thread::sleep_for(500ms);
   EXPECT_EQ(sink.relists(), 0);
-  apply(R"(apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: gadgets.clienttest.rls-operator.dev}
-spec:
-  group: clienttest.rls-operator.dev
-  scope: Namespaced
-  names: {plural: gadgets, singular: gadget, kind: Gadget}
-  versions:
-  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}
-)");
+  install_gadgets();
   EXPECT_TRUE(sink.relists_reach(1));
   watching.stop();
   kubectl("delete crd gadgets.clienttest.rls-operator.dev");

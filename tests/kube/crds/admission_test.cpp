@@ -233,6 +233,26 @@ TEST(Database, BadOnesAreRefused) {
       });
 }
 
+TEST(Database, PolicyOfAllItsMigrations) {
+  expect_accepted(
+      good_database(),
+      {
+          R"({"spec":{"minimumGates":{"shadowSoak":"168h","enforcingSoak":"1h30m","maxViolations":0}}})",
+          R"({"spec":{"freeze":{"reason":"incident","until":"2026-01-01T00:00:00Z"}}})",
+          R"({"spec":{"freeze":{"reason":"incident"}}})",
+          R"({"spec":{"evidence":{"reads":"Required"}}})",
+      });
+  expect_refused(good_database(),
+                 {
+                     {R"({"spec":{"minimumGates":{"shadowSoak":"7d"}}})", "not a duration"},
+                     {R"({"spec":{"minimumGates":{"enforcingSoak":"8761h"}}})", "not a duration"},
+                     {R"({"spec":{"minimumGates":{"maxViolations":-1}}})", "greater than or equal to 0"},
+                     {R"({"spec":{"freeze":{"until":"2026-01-01T00:00:00Z"}}})", "spec.freeze.reason"},
+                     {R"({"spec":{"freeze":{"reason":"x","until":"soon"}}})", "date-time"},
+                     {R"({"spec":{"evidence":{"reads":"Sometimes"}}})", "Unsupported value"},
+                 });
+}
+
 TEST(Database, WhatDoesNotWorkYetIsRefused) {
   expect_refused(
       good_database(),
@@ -241,10 +261,17 @@ TEST(Database, WhatDoesNotWorkYetIsRefused) {
            "spec.runtime.repair is not supported by this version"},
           {R"({"spec":{"tables":[{"name":"public.nodes","projectColumn":"project_id"}]}})",
            "spec.tables is not supported by this version: remove it"},
-          {R"({"spec":{"minimumGates":{"shadowSoak":"1h"}}})", "spec.minimumGates is not supported"},
-          {R"({"spec":{"freeze":{"reason":"incident","until":"2026-01-01T00:00:00Z"}}})",
-           "spec.freeze is not supported"},
-          {R"({"spec":{"evidence":{"reads":"Required"}}})", "spec.evidence is not supported"},
+          {R"({"spec":{"minimumGates":{"minTransactions":1}}})",
+           "spec.minimumGates.minTransactions is not supported"},
+          {R"({"spec":{"minimumGates":{"review":"Required"}}})", "spec.minimumGates.review is not supported"},
+          {R"({"spec":{"minimumGates":{"approvals":{"enforcing":1}}}})",
+           "spec.minimumGates.approvals is not supported"},
+          {R"({"spec":{"minimumGates":{"windows":[]}}})", "spec.minimumGates.windows is not supported"},
+          {R"({"spec":{"minimumGates":{"checks":[]}}})", "spec.minimumGates.checks is not supported"},
+          {R"({"spec":{"evidence":{"transactions":{"sql":"x"}}}})",
+           "spec.evidence.transactions is not supported"},
+          {R"({"spec":{"evidence":{"auditRetention":"1h"}}})",
+           "spec.evidence.auditRetention is not supported"},
           {R"({"spec":{"posture":{"blockAt":"Critical"}}})", "spec.posture is not supported"},
           {R"({"spec":{"preflight":{"backup":{"maxAge":"24h"}}}})", "spec.preflight is not supported"},
       });
