@@ -155,14 +155,8 @@ class Operator {
     cutter.join();
     watchers_.clear();
     writer_.drain(kFinishStatus);
-    if (pacer_.joinable()) {
-      pacer_.request_stop();
-      pacer_.join();
-    }
-    if (teller_.joinable()) {
-      teller_.request_stop();
-      teller_.join();
-    }
+    pacer_ = {};
+    teller_ = {};
     events_.drain(kFinishEvents);
     server_.reset();
     writer_.close();

@@ -12,10 +12,8 @@ std::string name_of(Phase phase) { return std::string(to_string(phase)); }
 
 /// The phase aimed at: the lowest of what the spec, the annotation and the hold row say.
 Phase aim(const api::RlsMigration& migration, const Observation& seen) {
-  Phase target = migration.spec.phase;
-  if (migration.hold_at) target = std::min(target, *migration.hold_at);
-  if (seen.hold) target = std::min(target, seen.hold->at);
-  return target;
+  const Phase asked = asked_phase(migration);
+  return seen.hold ? std::min(asked, seen.hold->at) : asked;
 }
 
 /// Where the database may not be believed, nothing is decided; the plan only says why.
@@ -160,6 +158,10 @@ void weigh_step_up(const api::RlsMigration& migration, const api::DatabasePolicy
 }
 
 }  // namespace
+
+Phase asked_phase(const api::RlsMigration& migration) {
+  return migration.hold_at ? std::min(migration.spec.phase, *migration.hold_at) : migration.spec.phase;
+}
 
 std::vector<std::string_view> Plan::blocked_by() const {
   std::vector<std::string_view> names;

@@ -81,6 +81,10 @@ struct Plan {
 /// How long a database may be away before the status says so aloud (design 2-api: 5 minutes).
 inline constexpr Duration kUnreachableGrace = std::chrono::minutes{5};
 
+/// The phase that the object itself asks for: the lower of spec.phase and its hold-at annotation. A hold row
+/// of the database may lower it further.
+Phase asked_phase(const api::RlsMigration& migration);
+
 /// Decides for one project. All gates of the step are evaluated, always. Never skips a phase upwards (R-A2);
 /// goes down in one step and past every gate (R-A4).
 Plan decide(const api::RlsMigration& migration, const api::DatabasePolicy& policy,

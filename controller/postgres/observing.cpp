@@ -158,12 +158,7 @@ Result<void> ledger(OpenDatabase& database, std::span<const ProjectQuery> querie
     if (!reply.ok()) return to_error(*reply.failure, kDoing);
   }
   // In doubt or not: who asks again sees what became of it, and does the rest.
-  if (const auto failed = transaction.commit()) {
-    Error error = to_error(failed->failure, kDoing);
-    if (failed->in_doubt) error.kind = ErrorKind::transient;
-    return error;
-  }
-  return {};
+  return transaction.commit_repeatable(kDoing);
 }
 
 /// A statement or a lock that the timeouts of the spec ended.

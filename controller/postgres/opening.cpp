@@ -183,12 +183,7 @@ Result<void> take_over(Connection& connection, const Timeouts& timeouts, const C
   const Reply reply = connection.run("take_over", sql::take_over, parameters);
   if (!reply.ok()) return to_error(*reply.failure, kDoing);
   // In doubt or not: who reads the claim again sees whose it is.
-  if (const auto failed = transaction.commit()) {
-    Error error = to_error(failed->failure, kDoing);
-    if (failed->in_doubt) error.kind = ErrorKind::transient;
-    return error;
-  }
-  return {};
+  return transaction.commit_repeatable(kDoing);
 }
 
 }  // namespace rls::postgres

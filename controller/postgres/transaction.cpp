@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "controller/postgres/errors.hpp"
+
 namespace rls::postgres {
 
 std::optional<SqlFailure> Transaction::begin() {
@@ -32,6 +34,14 @@ std::optional<Transaction::CommitFailure> Transaction::commit() {
   const bool in_doubt =
       failure.lost || failure.is("40003") || failure.in_class("57P") || failure.in_class("08");
   return CommitFailure{failure, in_doubt};
+}
+
+Result<void> Transaction::commit_repeatable(std::string_view doing) {
+  const auto failed = commit();
+  if (!failed) return {};
+  Error error = to_error(failed->failure, doing);
+  if (failed->in_doubt) error.kind = ErrorKind::transient;
+  return error;
 }
 
 }  // namespace rls::postgres

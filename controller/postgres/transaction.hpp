@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "controller/base/result.hpp"
 #include "controller/postgres/connection.hpp"
 
 namespace rls::postgres {
@@ -37,6 +38,9 @@ class Transaction {
     bool in_doubt = false;  ///< it may have been committed
   };
   std::optional<CommitFailure> commit();
+  /// For what does no harm when it is done again: in doubt or not, a failure is one to try again, because who
+  /// asks again sees what became of it and does the rest. `doing` as in to_error.
+  Result<void> commit_repeatable(std::string_view doing);
 
  private:
   Connection& connection_;

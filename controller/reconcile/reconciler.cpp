@@ -66,14 +66,13 @@ void Reconciler::process(const Queue::Batch& batch) {
         outcome.facts.reset();
         Sessions::drop(*open);
         sessions_.note(name, false);
-        if (outcome.error->reason == "FenceLost") fence_lost_(outcome.error->message);
       }
     } else {
       outcome.error = open.error();
-      if (outcome.error->reason == "FenceLost") fence_lost_(outcome.error->message);
     }
     if (outcome.error) {
       failed = true;
+      if (outcome.error->reason == "FenceLost") fence_lost_(outcome.error->message);
       outcome.not_ok_for = sessions_.not_ok_for(name);
       fail_all(items, *outcome.error, outcome.not_ok_for);
       log::warn(kLogger, "database cannot be used",
@@ -180,9 +179,7 @@ std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*
       item->migration = fresh;
     }
     const api::RlsMigration& migration = *item->migration;
-    const Phase asked =
-        migration.hold_at ? std::min(migration.spec.phase, *migration.hold_at) : migration.spec.phase;
-    queries.push_back({migration.spec.project, asked});
+    queries.push_back({migration.spec.project, decide::asked_phase(migration)});
   }
   const auto began = clock_.steady();
   auto seen = open.database->observe(queries);

@@ -2,7 +2,6 @@
 // The reconcile loop: keys in, the database observed, decided, moved, and the result projected. Level-based:
 // a key is all it gets, everything else is looked at afresh. The story: docs/life-of-a-reconcile.md.
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -3,21 +3,17 @@
 #include <algorithm>
 
 #include "controller/base/log.hpp"
+#include "controller/decide/plan.hpp"
 
 namespace rls::reconcile {
 namespace {
 
 constexpr const char* kLogger = "watch";
 
-/// The lowest phase that the object itself asks for (a hold row in the database is not known here).
-Phase asked(const api::RlsMigration& migration) {
-  return migration.hold_at ? std::min(migration.spec.phase, *migration.hold_at) : migration.spec.phase;
-}
-
 /// A demotion may be due: it must not wait behind ordinary work.
 runtime::Priority priority_of(const api::RlsMigration* before, const api::RlsMigration& now) {
-  const bool lowered = before != nullptr && asked(now) < asked(*before);
-  const bool above = now.status.phase && *now.status.phase > asked(now);
+  const bool lowered = before != nullptr && decide::asked_phase(now) < decide::asked_phase(*before);
+  const bool above = now.status.phase && *now.status.phase > decide::asked_phase(now);
   return lowered || above ? runtime::Priority::urgent : runtime::Priority::normal;
 }
 
