@@ -7,7 +7,9 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -20,6 +22,7 @@
 #include "controller/base/text.hpp"
 #include "controller/kube/client.hpp"
 #include "controller/kube/cpprest_transport.hpp"
+#include "controller/leader/elector.hpp"
 #include "controller/postgres/adopted_database.hpp"
 #include "controller/reconcile/event_recorder.hpp"
 #include "controller/reconcile/identity.hpp"
@@ -91,7 +94,11 @@ class Operator {
  public:
   Operator(const Options& options, Seam& seam, std::unique_ptr<kube::Client> client)
       : options_(options),
+        identity_(leader::make_identity(host_name())),
         client_(std::move(client)),
+        elector_(*client_, clock_, lease_of(options), identity_,
+                 {options.lease_duration, options.renew_deadline, options.retry_period},
+                 {[this] { begin_term(); }, [this] { end_term(); }}),
         sessions_(
             *client_,
             [&seam](const api::RlsDatabase& database, const std::string& value) {
@@ -131,6 +138,11 @@ class Operator {
     pacer_ = std::jthread([this](std::stop_token stop) { writer_.run(stop); });
     watch("rlsdatabases", database_sink_);
     watch("rlsmigrations", migration_sink_);
+    if (options_.leader_elect) {
+      candidate_ = std::jthread([this](std::stop_token stop) { elector_.run(stop); });
+    } else {
+      begin_term();
+    }
     // One worker is kept free for what is urgent, so that no flood of ordinary work holds a demotion up.
     for (unsigned i = 0; i < options_.workers; ++i) {
       const auto lowest =
@@ -153,6 +165,9 @@ class Operator {
     workers_.clear();
     cutter.request_stop();
     cutter.join();
+    // No SQL any more: the next one may begin. What is left to be written tells what was.
+    candidate_ = {};
+    elector_.release();
     watchers_.clear();
     writer_.drain(kFinishStatus);
     pacer_ = {};
@@ -178,10 +193,49 @@ class Operator {
   void work(const std::stop_token& stop, runtime::Priority lowest) {
     // Nobody decides on half a cache: an older object for the same project may not have come yet.
     while (!caches_.synced() && !stop.stop_requested()) std::this_thread::sleep_for(5ms);
-    while (const auto batch = queue_.take(kBatch, stop, lowest)) {
-      reconciler_.process(*batch);
+    while (wait_for_term(stop)) {
+      const auto batch = queue_.take(kBatch, stop, lowest);
+      if (!batch) return;
+      // Who is elected looks at everything: what was taken too late is not lost.
+      if (sessions_.leading()) reconciler_.process(*batch);
       queue_.done(*batch);
     }
+  }
+
+  /// False: stopped.
+  bool wait_for_term(const std::stop_token& stop) {
+    std::unique_lock lock(term_mutex_);
+    return term_begun_.wait(lock, stop, [this] { return in_term_; });
+  }
+
+  /// Elected, or the only one: everything is looked at.
+  void begin_term() {
+    if (options_.leader_elect) {
+      sessions_.begin_term({identity_, [this](std::int64_t epoch) { return elector_.term_above(epoch); }},
+                           [this] { return elector_.leads(); });
+    } else {
+      sessions_.begin_term({identity_, [](std::int64_t epoch) { return epoch + 1; }}, [] { return true; });
+    }
+    telemetry_.leader(true);
+    for (const auto& database : caches_.databases.all()) {
+      queue_.add(database->meta.name, {reconcile::Kind::database, database->meta.name});
+    }
+    for (const auto& migration : caches_.migrations.all()) {
+      queue_.add(reconcile::database_of(*migration), {reconcile::Kind::migration, migration->meta.name});
+    }
+    const std::lock_guard lock(term_mutex_);
+    in_term_ = true;
+    term_begun_.notify_all();
+  }
+
+  /// Deposed: all SQL ends now.
+  void end_term() {
+    {
+      const std::lock_guard lock(term_mutex_);
+      in_term_ = false;
+    }
+    sessions_.end_term();
+    telemetry_.leader(false);
   }
 
   /// A status did not come through: look at the object again, a little later each time.
@@ -207,9 +261,17 @@ class Operator {
     return missing;
   }
 
+  static api::ObjectName lease_of(const Options& options) {
+    return {options.lease_namespace.empty() ? kube::default_namespace({options.kubeconfig, options.context})
+                                            : options.lease_namespace,
+            options.lease_name};
+  }
+
   const Options& options_;
   SystemClock clock_;
+  const std::string identity_;
   std::unique_ptr<kube::Client> client_;
+  leader::Elector elector_;
   reconcile::Caches caches_;
   // A database that is away is tried again at least as often as it is observed.
   reconcile::Queue queue_{
@@ -225,9 +287,13 @@ class Operator {
   reconcile::DatabaseSink database_sink_;
   std::atomic<bool> started_{false};
   std::atomic<bool> gave_up_{false};
+  std::mutex term_mutex_;
+  std::condition_variable_any term_begun_;
+  bool in_term_ = false;  // guarded by term_mutex_
   std::unique_ptr<HttpServer> server_;
   std::vector<std::jthread> watchers_;
   std::vector<std::jthread> workers_;
+  std::jthread candidate_;
   std::jthread teller_;
   std::jthread pacer_;
 };

@@ -135,13 +135,33 @@ std::string take_workers(unsigned& out, const std::string& text) {
   return {};
 }
 
-std::string take_interval(std::chrono::milliseconds& out, const std::string& text) {
-  const auto interval = parse_duration(text);
-  if (!interval || *interval < std::chrono::seconds{1} || *interval > std::chrono::hours{1}) {
-    return must_be("a duration from 1s to 1h, such as 15s or 1m30s", text);
+/// A duration up to an hour.
+Take duration_into(std::chrono::milliseconds& out, std::chrono::milliseconds least) {
+  return [&out, least](const std::string& text) {
+    const auto given = parse_duration(text);
+    if (!given || *given < least || *given > std::chrono::hours{1}) {
+      return must_be("a duration from " + format_duration(least) + " to 1h, such as 15s or 1m30s", text);
+    }
+    out = std::chrono::floor<std::chrono::milliseconds>(*given);
+    return std::string{};
+  };
+}
+
+/// What is wrong between flags that are each right by themselves; or nothing.
+std::string wrong_together(const Options& options) {
+  const auto must_be_less = [](const char* flag, std::chrono::milliseconds value, const char* than,
+                               std::chrono::milliseconds limit) {
+    if (value < limit) return std::string{};
+    return std::string(flag) + ": must be less than " + than + " (" + format_duration(limit) + "), not " +
+           format_duration(value);
+  };
+  std::string wrong = must_be_less("--leader-elect-renew-deadline", options.renew_deadline,
+                                   "--leader-elect-lease-duration", options.lease_duration);
+  if (wrong.empty()) {
+    wrong = must_be_less("--leader-elect-retry-period", options.retry_period, "--leader-elect-renew-deadline",
+                         options.renew_deadline);
   }
-  out = std::chrono::floor<std::chrono::milliseconds>(*interval);
-  return {};
+  return wrong;
 }
 
 }  // namespace
@@ -172,7 +192,7 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
             [&out](const std::string& text) { return take_workers(out.workers, text); });
   flags.add("observe-interval", "DURATION",
             "How often each database is looked at as a whole, 1s to 1h (default: 15s)",
-            [&out](const std::string& text) { return take_interval(out.observe_interval, text); });
+            duration_into(out.observe_interval, std::chrono::seconds{1}));
   flags.add("bind-address", "HOST:PORT",
             "Where /healthz, /readyz and /metrics are served; port 0: any free one, which is logged "
             "(default: 0.0.0.0:8080)",
@@ -197,6 +217,27 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
             "Names this installation in the databases that it claims (default: derived from the cluster and "
             "the operator's namespace)",
             name_into(out.install_id, "-./", 128, "at most 128 lower-case letters, digits, -, . and /"));
+  flags.add("leader-elect", "on|off",
+            "Work only while holding a Lease; off: this is the only process, and it ends any other that works "
+            "on the same databases (default: on)",
+            one_of<bool>(out.leader_elect, {{"on", true}, {"off", false}}));
+  flags.add("leader-elect-resource-name", "NAME", "Name of the Lease (default: rls-operator)",
+            [&out, take = name_into(out.lease_name, "-.", 253,
+                                    "the name of a Lease (lower-case letters, digits, - and .)")](
+                const std::string& text) { return take(text.empty() ? "rls-operator" : text); });
+  flags.add("leader-elect-resource-namespace", "NAME",
+            "Namespace of the Lease (default: the one that the credentials name)",
+            name_into(out.lease_namespace, "-", 63,
+                      "the name of a namespace (lower-case letters, digits and -)"));
+  flags.add("leader-elect-lease-duration", "DURATION",
+            "How long others wait for a leader that does not renew, 1s to 1h (default: 15s)",
+            duration_into(out.lease_duration, std::chrono::seconds{1}));
+  flags.add("leader-elect-renew-deadline", "DURATION",
+            "When a leader that cannot renew stops, less than the lease's duration (default: 10s)",
+            duration_into(out.renew_deadline, std::chrono::milliseconds{100}));
+  flags.add("leader-elect-retry-period", "DURATION",
+            "Between two tries, less than the renew deadline (default: 2s)",
+            duration_into(out.retry_period, std::chrono::milliseconds{100}));
   flags.add(
       "inject-fault", "PLAN",
       "Lets one call fail: [api:|sql:]NUMBER:(fail-before|lose-reply|kill-before|kill-after) (default: none)",
@@ -226,11 +267,10 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
   } catch (const CLI::ParseError& error) {
     return EarlyExit{2, "rls-operator: " + std::string(error.what()) + "\nSee rls-operator --help.\n"};
   }
-  if (!config.empty()) {
-    if (const std::string wrong = flags.take_file(config); !wrong.empty()) {
-      return EarlyExit{2, "rls-operator: " + wrong + "\nSee rls-operator --help.\n"};
-    }
-  }
+  std::string wrong;
+  if (!config.empty()) wrong = flags.take_file(config);
+  if (wrong.empty()) wrong = wrong_together(out);
+  if (!wrong.empty()) return EarlyExit{2, "rls-operator: " + wrong + "\nSee rls-operator --help.\n"};
   return out;
 }
 

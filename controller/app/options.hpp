@@ -24,6 +24,12 @@ struct Options {
   log::Level log_level = log::Level::info;
   log::Format log_format = log::Format::json;
   std::string install_id;  ///< empty: derived
+  bool leader_elect = true;
+  std::string lease_name = "rls-operator";
+  std::string lease_namespace;  ///< empty: the one that the credentials name
+  std::chrono::milliseconds lease_duration{15'000};
+  std::chrono::milliseconds renew_deadline{10'000};  ///< < lease_duration
+  std::chrono::milliseconds retry_period{2'000};     ///< < renew_deadline
   std::optional<FaultPlan> inject_fault;
 };
 

@@ -52,7 +52,13 @@ Telemetry::Telemetry(const Options& options, const reconcile::Caches& caches, co
     return metrics::QueueSample{stats.due, stats.adds, stats.retries, stats.longest_wait};
   };
   metrics_.set_sources(std::move(sources));
-  metrics_.leader(true);
+}
+
+void Telemetry::leader(bool leads) {
+  leads_ = leads;
+  metrics_.leader(leads);
+  if (leads) return;
+  for (const auto& database : caches_.databases.all()) metrics_.database_up(database->meta.name, std::nullopt);
 }
 
 Pieces Telemetry::begin_scrape() const {
@@ -62,6 +68,7 @@ Pieces Telemetry::begin_scrape() const {
 }
 
 metrics::ProjectSnapshot Telemetry::projects() const {
+  if (!leads_) return {};
   auto migrations = caches_.migrations.all();
   const std::size_t count = migrations.size();
   return {count, [migrations = std::move(migrations), now = clock_.now()](

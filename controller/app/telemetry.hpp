@@ -1,6 +1,8 @@
 #pragma once
 // From what happens to the metrics: counts as it is told, and tells of the cache when it is scraped.
 
+#include <atomic>
+
 #include "controller/app/http_server.hpp"
 #include "controller/app/options.hpp"
 #include "controller/kube/client.hpp"
@@ -18,6 +20,8 @@ class Telemetry final : public reconcile::Observer {
   /// One scrape; each call of the result gives the next piece.
   [[nodiscard]] Pieces begin_scrape() const;
 
+  /// Whether this process leads. Who does not tells of no project and no database: the leader does.
+  void leader(bool leads);
   void event_dropped() { metrics_.event_dropped(); }
   void transition(Phase from, Phase to, reconcile::Moved result) override;
   void reconciled(reconcile::Kind kind, std::size_t keys, std::chrono::duration<double> took,
@@ -30,6 +34,7 @@ class Telemetry final : public reconcile::Observer {
 
   const reconcile::Caches& caches_;
   const Clock& clock_;
+  std::atomic<bool> leads_{false};
   metrics::Metrics metrics_;
 };
 

@@ -103,6 +103,35 @@ void ApiClient::patch(const Resource& resource, const api::ObjectName& name, std
   });
 }
 
+Result<std::string> ApiClient::call(Method method, const Resource& resource, const api::ObjectName& name,
+                                    std::string body, std::chrono::milliseconds timeout) {
+  assert(!transport_->on_library_thread());
+  if (auto bad = bad_name(resource, name)) return *bad;
+  Request request;
+  const char* verb = "get";
+  request.path = resource.path(name);
+  switch (method) {
+    case Method::get: break;
+    case Method::post:
+      request.method = "POST";
+      request.path = Resource{resource.group_version, resource.plural, name.ns}.path();
+      verb = "create";
+      break;
+    case Method::put:
+      request.method = "PUT";
+      verb = "update";
+      break;
+  }
+  if (!body.empty()) request.content_type = "application/json";
+  request.body = std::move(body);
+  request.timeout = timeout;
+  request.what = request.method + " " + resource.plural;
+  auto reply = calls_.wait(std::move(request), {});
+  if (!reply) return reply.error();
+  if (is_success(reply->status)) return std::move(reply->body);
+  return status_error(std::move(*reply), {verb, resource.group_version, resource.plural, name.ns});
+}
+
 void ApiClient::list_and_watch(const Resource& resource, ObjectSink& sink, std::function<void()> synced,
                                std::stop_token stop) {
   assert(!transport_->on_library_thread());

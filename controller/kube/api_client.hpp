@@ -20,6 +20,8 @@ class ApiClient final : public Client {
   void create(const Resource& resource, std::string body, std::function<void(Result<void>)> done) override;
   void patch(const Resource& resource, const api::ObjectName& name, std::string merge_patch,
              std::function<void(Result<void>)> done) override;
+  Result<std::string> call(Method method, const Resource& resource, const api::ObjectName& name,
+                           std::string body, std::chrono::milliseconds timeout) override;
   void list_and_watch(const Resource& resource, ObjectSink& sink, std::function<void()> synced,
                       std::stop_token stop) override;
   std::vector<RequestCount> request_counts() const override { return calls_.counts(); }

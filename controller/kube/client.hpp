@@ -2,6 +2,7 @@
 // The Kubernetes API as the operator uses it: reading and writing single objects, lists and watches.
 // Every call goes through the Seam. Thread-safe.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -71,6 +72,13 @@ class Client {
   /// only for what may be applied twice.
   virtual void patch(const Resource& resource, const api::ObjectName& name, std::string merge_patch,
                      std::function<void(Result<void>)> done) = 0;
+
+  enum class Method { get, post, put };
+  /// One call and no second try, for the Lease: whoever renews must hear in time that it failed. Blocks for
+  /// `timeout` at most. `name` with POST: only its namespace counts. A PUT's body holds the resourceVersion.
+  /// The reply's JSON; errors as of `get` and `create` (Conflict, AlreadyExists).
+  virtual Result<std::string> call(Method method, const Resource& resource, const api::ObjectName& name,
+                                   std::string body, std::chrono::milliseconds timeout) = 0;
 
   /// Lists in pages and then watches, for ever, until `stop`: relist on 410, resume elsewhere, bookmarks,
   /// backoff with jitter, Retry-After. `synced` is called after each relist_commit. Blocks; give it a thread

@@ -54,7 +54,7 @@ class AdoptedDatabase final : public ProjectDatabase {
 
   Result<DatabaseFacts> open_once(const Claimant& claimant);
   Result<void> prepare(const Claimant& claimant);
-  Result<DatabaseFacts> accept(const State& state);
+  Result<DatabaseFacts> accept(State state);
   Result<std::vector<MoveResult>> settle(InDoubt doubt);
   std::optional<Error> not_open() const;
   OpenDatabase opened() {
@@ -156,13 +156,24 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
   return {};
 }
 
-Result<DatabaseFacts> AdoptedDatabase::accept(const State& state) {
+Result<DatabaseFacts> AdoptedDatabase::accept(State state) {
   if (state.needs_install || state.needs_claim || state.takes_over) {
     return transient("DatabaseError", "schema rls_operator changes while it is read");
   }
   if (!epoch_) {
     const bool known = claimant_.epoch && claimant_.epoch_system == state.system_identifier;
-    epoch_ = known ? *claimant_.epoch : state.epoch;
+    if (known) {
+      epoch_ = *claimant_.epoch;
+    } else if (claimant_.mandate == nullptr) {
+      return transient("NotLeading", "this process does not lead");
+    } else if (state.holder == claimant_.mandate->holder) {
+      epoch_ = state.epoch;  // raised by us, and the answer was lost; or by an earlier leadership of ours
+    } else {
+      auto raised = raise_epoch(*connection_, timeouts_, *claimant_.mandate, state.epoch);
+      if (!raised) return raised.error();
+      epoch_ = state.epoch = *raised;
+      log::info(kLogger, "leading in this database", {{"database", settings_.where}, {"epoch", *raised}});
+    }
   }
   if (*epoch_ != state.epoch) {
     return terminal("FenceLost", "another leader has raised the epoch from " + std::to_string(*epoch_) +

@@ -8,7 +8,7 @@
 namespace rls::postgres {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 4;
+constexpr std::int64_t kSchemaVersion = 5;
 constexpr std::int64_t kOldestServer = 130000;
 
 Error not_primary(bool in_recovery) {
@@ -121,6 +121,7 @@ Result<void> install_schema(Connection& connection, const Timeouts& timeouts, co
   if (version < 2) script += sql::schema_2;
   if (version < 3) script += sql::schema_3;
   if (version < 4) script += sql::schema_4;
+  if (version < 5) script += sql::schema_5;
   if (reply = connection.script("install_schema", script); !reply.ok())
     return to_error(*reply.failure, kDoing);
   if (const auto failed = transaction.commit()) return to_error(failed->failure, kDoing);
@@ -140,6 +141,7 @@ Result<State> read_state(Connection& connection, const Claimant& claimant) {
   state.system_identifier = rows.text(0, 2);
   state.needs_install = rows.integer(0, 3) != kSchemaVersion || rows.is_null(0, 4);
   state.epoch = rows.integer(0, 4);
+  state.holder = rows.text(0, 10);
   state.needs_claim = true;
   if (rows.is_null(0, 5)) return state;
   if (rows.text(0, 5) != claimant.install_id || rows.text(0, 6) != claimant.database.ns ||
@@ -184,6 +186,31 @@ Result<void> take_over(Connection& connection, const Timeouts& timeouts, const C
   if (!reply.ok()) return to_error(*reply.failure, kDoing);
   // In doubt or not: who reads the claim again sees whose it is.
   return transaction.commit_repeatable(kDoing);
+}
+
+Result<std::int64_t> raise_epoch(Connection& connection, const Timeouts& timeouts, const Mandate& mandate,
+                                 std::int64_t seen) {
+  constexpr std::string_view kDoing = "raise the epoch in rls_operator.fence";
+  const auto term = mandate.term_above(seen);
+  if (!term) return term.error();
+  Transaction transaction(connection, timeouts);
+  if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
+  if (const Reply ended = connection.run("end_leaders", sql::end_leaders); !ended.ok())
+    return to_error(*ended.failure, kDoing);
+  // The table, not the row: ever new holders of FOR SHARE would starve an UPDATE, and lock_timeout would not
+  // end it.
+  if (const Reply locked = connection.script("lock_fence", "LOCK TABLE rls_operator.fence IN EXCLUSIVE MODE");
+      !locked.ok())
+    return to_error(*locked.failure, kDoing);
+  const std::array<std::string, 2> parameters = {std::to_string(*term), mandate.holder};
+  const Reply reply = connection.run("raise_epoch", sql::raise_epoch, parameters);
+  if (!reply.ok()) return to_error(*reply.failure, kDoing);
+  if (reply.rows.size() == 0) {
+    return transient("NotLeading", "another leader has raised the epoch in rls_operator.fence just now");
+  }
+  // In doubt or not: the next look at the fence shows whether we hold it.
+  if (const auto committed = transaction.commit_repeatable(kDoing); !committed) return committed.error();
+  return *term;
 }
 
 }  // namespace rls::postgres

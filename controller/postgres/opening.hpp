@@ -40,6 +40,7 @@ Result<void> install_schema(Connection& connection, const Timeouts& timeouts, co
 struct State {
   std::string system_identifier;
   std::int64_t epoch = 0;
+  std::string holder;          ///< of the epoch; empty: nobody's yet
   bool needs_install = false;  ///< the schema is not there, or older
   bool needs_claim = false;    ///< nobody's, or ours under another uid
   /// Somebody else's, which a person lets us take over: its number.
@@ -56,5 +57,11 @@ Result<void> take_claim(Connection& connection, const Claimant& claimant);
 /// the fence; each later one is refused (Claimed).
 Result<void> take_over(Connection& connection, const Timeouts& timeouts, const Claimant& claimant,
                        std::int64_t number);
+
+/// Begins our leadership here: ends the connections of whoever led before, waits until no transaction that
+/// passed the fence is open, and raises the epoch to our term. `seen`: the epoch that stands there. In a
+/// transaction of its own that holds nothing else. NotLeading (transient) where the mandate does not hold.
+Result<std::int64_t> raise_epoch(Connection& connection, const Timeouts& timeouts, const Mandate& mandate,
+                                 std::int64_t seen);
 
 }  // namespace rls::postgres

@@ -19,6 +19,15 @@
 
 namespace rls::postgres {
 
+/// The right to raise the epoch of a database's fence, which goes with being elected: only whoever hears of an
+/// election makes one. So nothing else, a new connection least of all, can raise it.
+struct Mandate {
+  std::string holder;  ///< this process, and no other, ever
+  /// The number of the leadership, above `epoch`; proves at this moment that we lead. NotLeading (transient)
+  /// where we do not. Thread-safe; may block for seconds.
+  std::function<Result<std::int64_t>(std::int64_t epoch)> term_above;
+};
+
 /// Who we are, for the claim (design 2-api, Claim): two objects, two clusters or a restored clone never
 /// fight.
 struct Claimant {
@@ -28,10 +37,12 @@ struct Claimant {
   std::string known_system{};   ///< the system identifier that was seen first; empty: none yet
   std::string accept_system{};  ///< another one that a person accepts
   std::string take_over{};  ///< the foreign claim that a person takes over, as the message Claimed names it
-  /// The epoch in which this process works there, once it is known, and the system it was read on: whoever
-  /// finds another one on a new connection is not the leader any more.
+  /// The epoch in which this leadership works there, once it has begun, and the system it was raised on:
+  /// whoever finds another one on a new connection is not the leader any more.
   std::optional<std::int64_t> epoch{};
   std::string epoch_system{};
+  /// With it a leadership begins where no epoch is known. None: NotLeading there.
+  std::shared_ptr<const Mandate> mandate{};
 };
 
 /// DatabaseChanged, where the server is not the one that is known and nobody has accepted it.
@@ -87,11 +98,12 @@ class ProjectDatabase {
   /// the operator's own schema `rls_operator`, finds the adopted tables and columns in the catalogue.
   /// Idempotent and cheap when nothing changed (one statement). A connection that died since the last call is
   /// an error once (the caller may want to read the Secret anew); the next call connects. Nothing is written
-  /// where the server is another one than known (DatabaseChanged). Terminal: DatabaseChanged, Claimed,
+  /// where the server is another one than known (DatabaseChanged). The first `open` of a leadership raises the
+  /// epoch of the fence (Claimant::mandate). Terminal: DatabaseChanged, Claimed,
   /// FenceLost, MissingTable, MissingColumn, MissingPrivilege (holds the SQL that a DBA runs),
   /// UnsupportedTable, UnsupportedServer, SchemaTooNew. Transient: DatabaseUnreachable, DatabaseMissing,
-  /// DatabaseStarting, AuthenticationFailed, TlsFailed, NotPrimary, TooManyConnections and what passes by
-  /// itself.
+  /// DatabaseStarting, AuthenticationFailed, TlsFailed, NotPrimary, TooManyConnections, NotLeading and what
+  /// passes by itself.
   virtual Result<DatabaseFacts> open(const Claimant& claimant) = 0;
 
   /// One Observation per query, in the order asked, from one snapshot; database state is `ok` in each.

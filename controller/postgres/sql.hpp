@@ -12,9 +12,12 @@ extern const std::string_view schema_1;
 extern const std::string_view schema_2;
 extern const std::string_view schema_3;
 extern const std::string_view schema_4;
+extern const std::string_view schema_5;
 extern const std::string_view state;
 extern const std::string_view take_claim;
 extern const std::string_view take_over;
+extern const std::string_view end_leaders;
+extern const std::string_view raise_epoch;
 extern const std::string_view catalogue;
 // Observing
 extern const std::string_view observe;

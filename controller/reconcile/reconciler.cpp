@@ -70,6 +70,11 @@ void Reconciler::process(const Queue::Batch& batch) {
     } else {
       outcome.error = open.error();
     }
+    // That we do not lead any more tells nothing about the database. Who is elected next looks at everything.
+    if (outcome.error && (outcome.error->reason == "NotLeading" || !sessions_.leading())) {
+      queue_.retry(name, database_key(name));
+      return;
+    }
     if (outcome.error) {
       failed = true;
       if (outcome.error->reason == "FenceLost") fence_lost_(outcome.error->message);
@@ -208,7 +213,7 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
     decide::Observation observed = seen;
     observed.conflict_with_older = caches_.owners.older_than(*fresh);
     const auto database = caches_.databases.get(database_of(*fresh));
-    if (database == nullptr) return std::nullopt;
+    if (database == nullptr || !sessions_.leading()) return std::nullopt;
     const decide::Plan plan = decide::decide(*fresh, database->spec.policy, observed);
     if (plan.step == decide::StepKind::none) return std::nullopt;
     return plan.to;

@@ -28,19 +28,56 @@ std::shared_ptr<Sessions::Entry> Sessions::entry(const api::ObjectName& name) {
   return found;
 }
 
+void Sessions::begin_term(postgres::Mandate mandate, std::function<bool()> leads) {
+  const std::lock_guard lock(mutex_);
+  ++term_;
+  mandate_ = std::make_shared<const postgres::Mandate>(std::move(mandate));
+  leads_ = std::move(leads);
+  for (auto& [name, held] : entries_) held->epoch.reset();
+}
+
+void Sessions::end_term() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++term_;
+    mandate_.reset();
+  }
+  interrupt_all();
+}
+
+bool Sessions::leading() const {
+  std::function<bool()> leads;
+  {
+    const std::lock_guard lock(mutex_);
+    if (mandate_ == nullptr) return false;
+    leads = leads_;
+  }
+  return leads();
+}
+
 Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime::Priority which) {
   const api::ObjectName& name = database.meta.name;
   const std::shared_ptr<Entry> held = entry(name);
   Lane& lane = held->lanes[index(which)];
   std::unique_lock lock(lane.mutex);
 
-  if (lane.database != nullptr &&
-      (!same_connection(lane.made_for, database.spec) || lane.made_for_uid != database.meta.uid)) {
+  const Error not_leading = transient("NotLeading", "this process does not lead");
+  if (!leading()) {
+    lane.database.reset();
+    return not_leading;
+  }
+  std::uint64_t term = 0;
+  {
+    const std::lock_guard guard(mutex_);
+    term = term_;
+  }
+  if (lane.database != nullptr && (!same_connection(lane.made_for, database.spec) ||
+                                   lane.made_for_uid != database.meta.uid || lane.term != term)) {
     lane.database.reset();
   }
   const auto fail = [&](Error error) -> Result<Open> {
     lane.database.reset();
-    note(name, false);
+    if (error.reason != not_leading.reason) note(name, false);
     return error;
   };
   const auto ensure_made = [&]() -> Result<void> {
@@ -62,6 +99,7 @@ Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime:
     lane.secret = std::move(*secret);
     lane.made_for = database.spec;
     lane.made_for_uid = database.meta.uid;
+    lane.term = term;
     const std::lock_guard guard(mutex_);
     held->running[index(which)] = lane.database;
     return {};
@@ -74,12 +112,17 @@ Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime:
                               .accept_system = database.accept_system,
                               .take_over = database.take_over,
                               .epoch = std::nullopt,
-                              .epoch_system = {}};
+                              .epoch_system = {},
+                              .mandate = nullptr};
+  std::unique_lock beginning(held->beginning);
   {
     const std::lock_guard guard(mutex_);
+    if (term_ != term) return fail(not_leading);
     claimant.epoch = held->epoch;
     claimant.epoch_system = held->epoch_system;
+    claimant.mandate = mandate_;
   }
+  if (claimant.epoch) beginning.unlock();
   const bool was_made = lane.database != nullptr;
   if (auto ready = ensure_made(); !ready) return fail(ready.error());
   auto facts = lane.database->open(claimant);
@@ -96,6 +139,10 @@ Result<Sessions::Open> Sessions::open(const api::RlsDatabase& database, runtime:
   }
   {
     const std::lock_guard guard(mutex_);
+    if (term_ != term) {
+      lane.database.reset();
+      return not_leading;
+    }
     held->epoch = facts->epoch;
     held->epoch_system = facts->system_identifier;
   }

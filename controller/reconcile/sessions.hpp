@@ -31,6 +31,7 @@ struct Lane {
   std::string made_for_uid;                              // guarded by mutex
   std::string secret;                                    // guarded by mutex: the value it was made with
   std::chrono::steady_clock::time_point secret_read_at;  // guarded by mutex
+  std::uint64_t term = 0;                                // guarded by mutex: the leadership it was made in
 };
 
 /// Thread-safe.
@@ -38,6 +39,13 @@ class Sessions {
  public:
   Sessions(kube::Client& client, DatabaseFactory factory, const Clock& clock)
       : client_(client), factory_(std::move(factory)), clock_(clock) {}
+
+  /// A leadership begins: from now on databases may be opened, for as long as `leads` says so. The first
+  /// `open` of each raises its epoch.
+  void begin_term(postgres::Mandate mandate, std::function<bool()> leads);
+  /// It ended: all connections are cut, their transactions rolled back, and nothing is opened any more.
+  void end_term();
+  [[nodiscard]] bool leading() const;
 
   /// Which installation this is, for the claims. Once, before the first `open`.
   void identify(std::string install_id) { install_id_ = std::move(install_id); }
@@ -53,7 +61,8 @@ class Sessions {
 
   /// Opens the lane: reads the Secret where there is no connection, connects, proves primary and claim,
   /// compares the system identifier with the one in status. A failure drops the lane, so that the next try
-  /// reads the Secret anew; it is remembered until the next success (not_ok_for).
+  /// reads the Secret anew; it is remembered until the next success (not_ok_for). NotLeading (transient) tells
+  /// nothing about the database.
   Result<Open> open(const api::RlsDatabase& database, runtime::Priority lane);
   /// The work through `open` failed in a way that the connection may not survive: drop it.
   static void drop(Open& open);
@@ -73,8 +82,9 @@ class Sessions {
   struct Entry {
     std::array<Lane, 2> lanes;
     std::array<std::weak_ptr<postgres::ProjectDatabase>, 2> running;  // guarded by Sessions::mutex_
-    std::optional<std::int64_t> epoch;  // guarded by Sessions::mutex_: the first one seen, for both lanes
-    std::string epoch_system;           // guarded by Sessions::mutex_: where it was seen
+    std::mutex beginning;  // held while the epoch is raised: one lane does it. After Lane::mutex.
+    std::optional<std::int64_t> epoch;  // guarded by Sessions::mutex_: of this leadership, for both lanes
+    std::string epoch_system;           // guarded by Sessions::mutex_: where it was raised
     std::optional<std::chrono::steady_clock::time_point> failing_since;  // guarded by Sessions::mutex_
   };
 
@@ -85,6 +95,9 @@ class Sessions {
   const Clock& clock_;
   std::string install_id_;
   mutable std::mutex mutex_;
+  std::shared_ptr<const postgres::Mandate> mandate_;  // guarded by mutex_; none: we do not lead
+  std::function<bool()> leads_;                       // guarded by mutex_
+  std::uint64_t term_ = 0;                            // guarded by mutex_: how many there were
   std::map<api::ObjectName, std::shared_ptr<Entry>> entries_;  // guarded by mutex_
 };
 

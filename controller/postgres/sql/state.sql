@@ -4,5 +4,6 @@ SELECT pg_is_in_recovery(),
        (SELECT system_identifier::text FROM pg_control_system()),
        (SELECT number FROM rls_operator.version),
        (SELECT epoch FROM rls_operator.fence),
-       c.install_id, c.namespace, c.name, c.uid, c.number
+       c.install_id, c.namespace, c.name, c.uid, c.number,
+       (SELECT holder FROM rls_operator.fence)
 FROM (SELECT 1) AS always LEFT JOIN rls_operator.claim c ON true

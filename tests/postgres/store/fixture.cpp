@@ -79,6 +79,11 @@ Move a_move(std::string project, Phase from, Phase to) {
   return {std::move(project), from, to, "all gates passed", "RlsMigration team-a/x"};
 }
 
+std::shared_ptr<const Mandate> StoreTest::mandate_of(std::string holder) {
+  return std::make_shared<const Mandate>(
+      Mandate{std::move(holder), [](std::int64_t epoch) { return Result<std::int64_t>(epoch + 1); }});
+}
+
 void StoreTest::SetUp() {
   static std::atomic<int> counter{0};
   name_ = Template::name() + "_" + std::to_string(++counter);

@@ -84,7 +84,12 @@ class StoreTest : public testing::Test {
 
   TestSeam seam;
   std::unique_ptr<ProjectDatabase> store;
-  Claimant claimant{"install-1", {"team-a", "main"}, "uid-1"};
+  /// Of a leader whose Lease has as low a number as can be.
+  static std::shared_ptr<const Mandate> mandate_of(std::string holder);
+  Claimant claimant{.install_id = "install-1",
+                    .database = {"team-a", "main"},
+                    .database_uid = "uid-1",
+                    .mandate = mandate_of("leader-1")};
 
  private:
   std::string name_;

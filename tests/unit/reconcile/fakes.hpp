@@ -173,6 +173,10 @@ class FakeClient : public kube::Client {
              std::function<void(Result<void>)> done) override {
     events.push_back({name.name, std::move(body), std::move(done)});
   }
+  Result<std::string> call(Method, const kube::Resource&, const api::ObjectName&, std::string,
+                           std::chrono::milliseconds) override {
+    return terminal("Forbidden", "no Leases here");
+  }
   void list_and_watch(const kube::Resource&, kube::ObjectSink&, std::function<void()>,
                       std::stop_token) override {}
 
@@ -228,11 +232,13 @@ struct Bench {
                         [this](const std::string& why) { fences_lost.push_back(why); },
                         {}};
   int databases_made = 0;
+  bool leads = true;
   std::vector<Key> retried;
 
   static constexpr const char* kNamespace = "tenants";
 
   Bench() {
+    sessions.begin_term({"me", [](std::int64_t epoch) { return epoch + 1; }}, [this] { return leads; });
     api::RlsDatabase database;
     database.meta = {{kNamespace, "main"}, "uid-main", "1", 1, at("2026-01-01T00:00:00Z"), false};
     database.spec.secret.name = "main-db";
