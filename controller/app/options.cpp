@@ -217,18 +217,19 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
             "Names this installation in the databases that it claims (default: derived from the cluster and "
             "the operator's namespace)",
             name_into(out.install_id, "-./", 128, "at most 128 lower-case letters, digits, -, . and /"));
-  flags.add("leader-elect", "on|off",
-            "Work only while holding a Lease; off: this is the only process, and it ends any other that works "
-            "on the same databases (default: on)",
-            one_of<bool>(out.leader_elect, {{"on", true}, {"off", false}}));
+  flags.add(
+      "leader-elect", "on|off",
+      "Work only while holding a Lease; off: this is the only process, and it ends any other that works "
+      "on the same databases (default: on)",
+      one_of<bool>(out.leader_elect, {{"on", true}, {"off", false}}));
   flags.add("leader-elect-resource-name", "NAME", "Name of the Lease (default: rls-operator)",
             [&out, take = name_into(out.lease_name, "-.", 253,
                                     "the name of a Lease (lower-case letters, digits, - and .)")](
                 const std::string& text) { return take(text.empty() ? "rls-operator" : text); });
-  flags.add("leader-elect-resource-namespace", "NAME",
-            "Namespace of the Lease (default: the one that the credentials name)",
-            name_into(out.lease_namespace, "-", 63,
-                      "the name of a namespace (lower-case letters, digits and -)"));
+  flags.add(
+      "leader-elect-resource-namespace", "NAME",
+      "Namespace of the Lease (default: the one that the credentials name)",
+      name_into(out.lease_namespace, "-", 63, "the name of a namespace (lower-case letters, digits and -)"));
   flags.add("leader-elect-lease-duration", "DURATION",
             "How long others wait for a leader that does not renew, 1s to 1h (default: 15s)",
             duration_into(out.lease_duration, std::chrono::seconds{1}));

@@ -58,7 +58,8 @@ void Telemetry::leader(bool leads) {
   leads_ = leads;
   metrics_.leader(leads);
   if (leads) return;
-  for (const auto& database : caches_.databases.all()) metrics_.database_up(database->meta.name, std::nullopt);
+  for (const auto& database : caches_.databases.all())
+    metrics_.database_up(database->meta.name, std::nullopt);
 }
 
 Pieces Telemetry::begin_scrape() const {

@@ -15,7 +15,7 @@ namespace rls::leader {
 
 /// renew_deadline < duration, retry < renew_deadline.
 struct LeaseTiming {
-  std::chrono::milliseconds duration{15'000};        ///< others wait for so long after the last renewal they saw
+  std::chrono::milliseconds duration{15'000};  ///< others wait for so long after the last renewal they saw
   std::chrono::milliseconds renew_deadline{10'000};  ///< a leader that could not renew for so long stops
   std::chrono::milliseconds retry{2'000};            ///< between two tries
 };
@@ -36,14 +36,14 @@ class Election {
   using Moment = std::chrono::steady_clock::time_point;
 
   /// `identity` is this process' own, and of no other, ever.
-  Election(std::string identity, LeaseTiming timing)
-      : identity_(std::move(identity)), timing_(timing) {}
+  Election(std::string identity, LeaseTiming timing) : identity_(std::move(identity)), timing_(timing) {}
 
   enum class Doing { wait, read, create, update };
   struct Step {
     Doing doing = Doing::wait;
-    Moment until{};        ///< wait: when to ask again at the latest
-    LeaseRecord record{};  ///< create, update: what is to stand there; its resource_version is the one to replace
+    Moment until{};  ///< wait: when to ask again at the latest
+    LeaseRecord
+        record{};  ///< create, update: what is to stand there; its resource_version is the one to replace
     bool acquires = false;  ///< else it renews
   };
   /// What is to be done at `now`. First of all it may find that the leadership has run out.
@@ -51,10 +51,10 @@ class Election {
 
   /// What became of it. `sent`: when the request left.
   void seen(Moment now, const LeaseRecord& record);
-  void absent(Moment now);                              ///< read: there is no Lease
+  void absent(Moment now);                               ///< read: there is no Lease
   void written(Moment sent, const LeaseRecord& record);  ///< created or updated: it is ours
-  void refused(Moment now);  ///< created or updated by somebody else meanwhile
-  void failed(Moment now);   ///< no answer, or an error: it may have come through or not
+  void refused(Moment now);                              ///< created or updated by somebody else meanwhile
+  void failed(Moment now);  ///< no answer, or an error: it may have come through or not
 
   /// Whether we lead at `now`. Asked again before anything that only a leader may do.
   [[nodiscard]] bool leads(Moment now) const { return leading_ && now < deadline(); }
@@ -77,12 +77,12 @@ class Election {
   const std::string identity_;
   const LeaseTiming timing_;
   bool leading_ = false;
-  bool read_first_ = true;               // what is known may be old
-  bool create_ = false;                  // there was none
-  std::optional<LeaseRecord> known_;     // as last seen or written
-  Moment changed_at_{};                  // when we first saw it so
-  Moment renewed_at_ = Moment::min();    // leading: when the last renewal that came through was sent
-  Moment due_ = Moment::min();           // the next try
+  bool read_first_ = true;             // what is known may be old
+  bool create_ = false;                // there was none
+  std::optional<LeaseRecord> known_;   // as last seen or written
+  Moment changed_at_{};                // when we first saw it so
+  Moment renewed_at_ = Moment::min();  // leading: when the last renewal that came through was sent
+  Moment due_ = Moment::min();         // the next try
   std::int64_t outbid_ = 0;
 };
 

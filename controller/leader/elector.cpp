@@ -64,9 +64,9 @@ void Elector::run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     const auto step = election_.next(clock_.steady());
     if (step.doing != Election::Doing::wait) continue;
-    changed_.wait_for(lock, stop, step.until - clock_.steady(), [&, leads = election_.leads(clock_.steady())] {
-      return election_.leads(clock_.steady()) != leads;
-    });
+    changed_.wait_for(
+        lock, stop, step.until - clock_.steady(),
+        [&, leads = election_.leads(clock_.steady())] { return election_.leads(clock_.steady()) != leads; });
   }
 }
 
@@ -81,10 +81,12 @@ void Elector::announce() {
       const std::lock_guard lock(mutex_);
       term = election_.term();
     }
-    log::info(kLogger, "this process leads", {{"lease", lease_.str()}, {"holder", identity_}, {"term", term}});
+    log::info(kLogger, "this process leads",
+              {{"lease", lease_.str()}, {"holder", identity_}, {"term", term}});
     callbacks_.elected();
   } else {
-    log::warn(kLogger, "this process does not lead any more", {{"lease", lease_.str()}, {"holder", identity_}});
+    log::warn(kLogger, "this process does not lead any more",
+              {{"lease", lease_.str()}, {"holder", identity_}});
     callbacks_.deposed();
   }
 }

@@ -39,7 +39,8 @@ class Elector {
   /// comes through only while the Lease is ours. NotLeading (transient) otherwise; others as of Client::call.
   /// Blocks.
   Result<std::int64_t> term_above(std::int64_t epoch);
-  /// Gives the Lease back, so that the next one need not wait. After `run` has returned and all SQL has ended.
+  /// Gives the Lease back, so that the next one need not wait. After `run` has returned and all SQL has
+  /// ended.
   void release();
 
  private:
@@ -57,8 +58,8 @@ class Elector {
   std::mutex calls_;  // held during a call: one at a time. Before mutex_.
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
-  Election election_;     // guarded by mutex_
-  std::string document_;  // guarded by calls_: the Lease as it was last read or written
+  Election election_;       // guarded by mutex_
+  std::string document_;    // guarded by calls_: the Lease as it was last read or written
   bool announced_ = false;  // of run's thread
   std::string told_;        // guarded by calls_: the last error that was logged
 };

@@ -1,5 +1,6 @@
 #include "controller/postgres/adopted_database.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "controller/base/log.hpp"
@@ -55,6 +56,7 @@ class AdoptedDatabase final : public ProjectDatabase {
   Result<DatabaseFacts> open_once(const Claimant& claimant);
   Result<void> prepare(const Claimant& claimant);
   Result<DatabaseFacts> accept(State state);
+  Result<void> begin_epoch(State& state);
   Result<std::vector<MoveResult>> settle(InDoubt doubt);
   std::optional<Error> not_open() const;
   OpenDatabase opened() {
@@ -160,20 +162,11 @@ Result<DatabaseFacts> AdoptedDatabase::accept(State state) {
   if (state.needs_install || state.needs_claim || state.takes_over) {
     return transient("DatabaseError", "schema rls_operator changes while it is read");
   }
-  if (!epoch_) {
-    const bool known = claimant_.epoch && claimant_.epoch_system == state.system_identifier;
-    if (known) {
-      epoch_ = *claimant_.epoch;
-    } else if (claimant_.mandate == nullptr) {
-      return transient("NotLeading", "this process does not lead");
-    } else if (state.holder == claimant_.mandate->holder) {
-      epoch_ = state.epoch;  // raised by us, and the answer was lost; or by an earlier leadership of ours
-    } else {
-      auto raised = raise_epoch(*connection_, timeouts_, *claimant_.mandate, state.epoch);
-      if (!raised) return raised.error();
-      epoch_ = state.epoch = *raised;
-      log::info(kLogger, "leading in this database", {{"database", settings_.where}, {"epoch", *raised}});
-    }
+  const bool known = claimant_.epoch && claimant_.epoch_system == state.system_identifier;
+  if (!epoch_ && known) epoch_ = *claimant_.epoch;
+  // A number that went back is of no newer leader: the schema was restored, or made anew.
+  if (!epoch_ || state.epoch < *epoch_) {
+    if (auto begun = begin_epoch(state); !begun) return begun.error();
   }
   if (*epoch_ != state.epoch) {
     return terminal("FenceLost", "another leader has raised the epoch from " + std::to_string(*epoch_) +
@@ -183,6 +176,22 @@ Result<DatabaseFacts> AdoptedDatabase::accept(State state) {
   return DatabaseFacts{.server_version = known_->hello.server_version,
                        .system_identifier = state.system_identifier,
                        .epoch = state.epoch};
+}
+
+/// Our leadership begins here, or it begins again.
+Result<void> AdoptedDatabase::begin_epoch(State& state) {
+  if (claimant_.mandate == nullptr) return transient("NotLeading", "this process does not lead");
+  // Raised by us already, and the answer was lost; or by an earlier leadership of ours.
+  if (!epoch_ && state.holder == claimant_.mandate->holder) {
+    epoch_ = state.epoch;
+    return {};
+  }
+  const std::int64_t above = epoch_ ? *epoch_ - 1 : state.epoch;
+  auto raised = raise_epoch(*connection_, timeouts_, *claimant_.mandate, std::max(above, state.epoch));
+  if (!raised) return raised.error();
+  epoch_ = state.epoch = *raised;
+  log::info(kLogger, "leading in this database", {{"database", settings_.where}, {"epoch", *raised}});
+  return {};
 }
 
 std::optional<Error> AdoptedDatabase::not_open() const {

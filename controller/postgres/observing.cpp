@@ -274,7 +274,7 @@ Result<Backend> pass_fence(OpenDatabase& database) {
     without_yes.take_over.clear();
     const auto state = read_state(database.connection, without_yes);
     if (!state) return state.error();
-    if (state->epoch == database.epoch) {
+    if (state->epoch <= database.epoch) {
       return transient("DatabaseError", "schema rls_operator changes while it is read");
     }
     return terminal("FenceLost", "another leader has raised the epoch above " +

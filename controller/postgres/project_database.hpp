@@ -19,8 +19,8 @@
 
 namespace rls::postgres {
 
-/// The right to raise the epoch of a database's fence, which goes with being elected: only whoever hears of an
-/// election makes one. So nothing else, a new connection least of all, can raise it.
+/// The right to raise the epoch of a database's fence, which goes with being elected: only whoever hears of
+/// an election makes one. So nothing else, a new connection least of all, can raise it.
 struct Mandate {
   std::string holder;  ///< this process, and no other, ever
   /// The number of the leadership, above `epoch`; proves at this moment that we lead. NotLeading (transient)
@@ -98,12 +98,11 @@ class ProjectDatabase {
   /// the operator's own schema `rls_operator`, finds the adopted tables and columns in the catalogue.
   /// Idempotent and cheap when nothing changed (one statement). A connection that died since the last call is
   /// an error once (the caller may want to read the Secret anew); the next call connects. Nothing is written
-  /// where the server is another one than known (DatabaseChanged). The first `open` of a leadership raises the
-  /// epoch of the fence (Claimant::mandate). Terminal: DatabaseChanged, Claimed,
-  /// FenceLost, MissingTable, MissingColumn, MissingPrivilege (holds the SQL that a DBA runs),
-  /// UnsupportedTable, UnsupportedServer, SchemaTooNew. Transient: DatabaseUnreachable, DatabaseMissing,
-  /// DatabaseStarting, AuthenticationFailed, TlsFailed, NotPrimary, TooManyConnections, NotLeading and what
-  /// passes by itself.
+  /// where the server is another one than known (DatabaseChanged). The first `open` of a leadership raises
+  /// the epoch of the fence (Claimant::mandate). Terminal: DatabaseChanged, Claimed, FenceLost, MissingTable,
+  /// MissingColumn, MissingPrivilege (holds the SQL that a DBA runs), UnsupportedTable, UnsupportedServer,
+  /// SchemaTooNew. Transient: DatabaseUnreachable, DatabaseMissing, DatabaseStarting, AuthenticationFailed,
+  /// TlsFailed, NotPrimary, TooManyConnections, NotLeading and what passes by itself.
   virtual Result<DatabaseFacts> open(const Claimant& claimant) = 0;
 
   /// One Observation per query, in the order asked, from one snapshot; database state is `ok` in each.

@@ -61,8 +61,8 @@ class Sessions {
 
   /// Opens the lane: reads the Secret where there is no connection, connects, proves primary and claim,
   /// compares the system identifier with the one in status. A failure drops the lane, so that the next try
-  /// reads the Secret anew; it is remembered until the next success (not_ok_for). NotLeading (transient) tells
-  /// nothing about the database.
+  /// reads the Secret anew; it is remembered until the next success (not_ok_for). NotLeading (transient)
+  /// tells nothing about the database.
   Result<Open> open(const api::RlsDatabase& database, runtime::Priority lane);
   /// The work through `open` failed in a way that the connection may not survive: drop it.
   static void drop(Open& open);
@@ -95,9 +95,9 @@ class Sessions {
   const Clock& clock_;
   std::string install_id_;
   mutable std::mutex mutex_;
-  std::shared_ptr<const postgres::Mandate> mandate_;  // guarded by mutex_; none: we do not lead
-  std::function<bool()> leads_;                       // guarded by mutex_
-  std::uint64_t term_ = 0;                            // guarded by mutex_: how many there were
+  std::shared_ptr<const postgres::Mandate> mandate_;           // guarded by mutex_; none: we do not lead
+  std::function<bool()> leads_;                                // guarded by mutex_
+  std::uint64_t term_ = 0;                                     // guarded by mutex_: how many there were
   std::map<api::ObjectName, std::shared_ptr<Entry>> entries_;  // guarded by mutex_
 };
 

@@ -54,7 +54,46 @@ std::string unique(const std::string& prefix) {
   return prefix + "-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
 }
 
+std::size_t file_size(const std::string& path) {
+  std::error_code missing;
+  const auto size = std::filesystem::file_size(path, missing);
+  return missing ? 0 : size;
+}
+
 }  // namespace
+
+Replica::Replica(const std::vector<std::string>& arguments, const std::string& log_file)
+    : Replica(arguments, log_file, file_size(log_file)) {}
+
+Replica::Replica(const std::vector<std::string>& arguments, const std::string& log_file, std::size_t begin)
+    : process_(arguments, log_file) {
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (address_.empty() || !http("/readyz").ok()) {
+    // Any free port; the log says which.
+    static const std::string kListening = "\"msg\":\"listening\",\"port\":";
+    const std::string log = process_.log();
+    if (const auto at = log.find(kListening, begin); address_.empty() && at != std::string::npos) {
+      const auto port = at + kListening.size();
+      address_ = "127.0.0.1:" + log.substr(port, log.find_first_not_of("0123456789", port) - port);
+    }
+    if (!process_.running()) throw std::runtime_error("the operator ended at once:\n" + process_.log());
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw std::runtime_error("the operator did not become ready:\n" + process_.log());
+    }
+    std::this_thread::sleep_for(50ms);
+  }
+}
+
+Output Replica::http(const std::string& path) const {
+  return run({"curl", "-fsS", "--max-time", "5", "http://" + address_ + path});
+}
+
+bool Replica::leads() const { return http("/metrics").out.find("\nrls_leader 1\n") != std::string::npos; }
+
+int Replica::stop() {
+  process_.signal(SIGTERM);
+  return process_.wait(15s);
+}
 
 World::World() : ns_(unique("e2e")), admin_uri_(required_environment("DATABASE_URL")) {
   required_environment("KUBECONFIG");
@@ -74,7 +113,11 @@ World::World() : ns_(unique("e2e")), admin_uri_(required_environment("DATABASE_U
   must(apply(R"(apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: rls-operator-secrets}
-rules: [{apiGroups: [""], resources: [secrets], resourceNames: [main-db], verbs: [get]}]
+rules:
+  - {apiGroups: [""], resources: [secrets], resourceNames: [main-db], verbs: [get]}
+  # As in manifests/rbac/lease-role.yaml: each test has a Lease of its own.
+  - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}
+  - {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [rls-operator], verbs: [get, update]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -128,13 +171,20 @@ std::string World::uri(const std::string& user, const std::string& password,
 
 std::string World::operator_uri() const { return uri("rls_operator_role", operator_password_, database_); }
 
-void World::start_operator(const std::vector<std::string>& flags) {
-  address_.clear();
+std::vector<std::string> World::operator_arguments(const std::vector<std::string>& flags) const {
   std::vector<std::string> arguments = {RLS_OPERATOR_BINARY,
                                         "--kubeconfig",
                                         directory_ + "/kubeconfig",
                                         "--namespace",
                                         ns_,
+                                        "--leader-elect-resource-namespace",
+                                        ns_,
+                                        "--leader-elect-lease-duration",
+                                        "5s",
+                                        "--leader-elect-renew-deadline",
+                                        "3s",
+                                        "--leader-elect-retry-period",
+                                        "500ms",
                                         "--bind-address",
                                         "127.0.0.1:0",
                                         "--observe-interval",
@@ -144,38 +194,42 @@ void World::start_operator(const std::vector<std::string>& flags) {
                                         "--log-level",
                                         "debug"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
-  // Of an operator that ran before, the log goes on.
-  const std::size_t begin = operator_ ? operator_->log().size() : 0;
-  operator_ = std::make_unique<Background>(arguments, directory_ + "/operator.log");
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (address_.empty() || !http("/readyz").ok()) {
-    // Any free port; the log says which.
-    static const std::string kListening = "\"msg\":\"listening\",\"port\":";
-    const std::string log = operator_->log();
-    if (const auto at = log.find(kListening, begin); address_.empty() && at != std::string::npos) {
-      const auto port = at + kListening.size();
-      address_ = "127.0.0.1:" + log.substr(port, log.find_first_not_of("0123456789", port) - port);
-    }
-    if (!operator_->running()) throw std::runtime_error("the operator ended at once:\n" + operator_->log());
-    if (std::chrono::steady_clock::now() > deadline) {
-      throw std::runtime_error("the operator did not become ready:\n" + operator_->log());
-    }
-    std::this_thread::sleep_for(50ms);
-  }
+  return arguments;
 }
 
-int World::stop_operator() {
-  operator_->signal(SIGTERM);
-  return operator_->wait(15s);
+void World::start_operator(const std::vector<std::string>& flags) {
+  operator_ = std::make_unique<Replica>(operator_arguments(flags), directory_ + "/operator.log");
 }
+
+std::unique_ptr<Replica> World::start_replica(const std::vector<std::string>& flags) {
+  return std::make_unique<Replica>(operator_arguments(flags),
+                                   directory_ + "/replica-" + std::to_string(++replicas_) + ".log");
+}
+
+int World::stop_operator() { return operator_->stop(); }
 
 void World::kill_operator() {
-  operator_->signal(SIGKILL);
-  operator_->wait(15s);
+  operator_->process().signal(SIGKILL);
+  operator_->process().wait(15s);
 }
 
-Output World::http(const std::string& path) const {
-  return run({"curl", "-fsS", "--max-time", "5", "http://" + address_ + path});
+std::unique_ptr<Background> World::hold_row(const std::string& project) {
+  auto holder = std::make_unique<Background>(
+      std::vector<std::string>{"psql", "-qXAt", uri("", "", database_), "-c",
+                               "BEGIN; SELECT 'held' FROM rls_migration_status WHERE project_id = '" +
+                                   project + "' FOR UPDATE; SELECT pg_sleep(120)"},
+      directory_ + "/holder.log");
+  eventually([&] {
+    return sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND state = "
+               "'active' "
+               "AND pid <> pg_backend_pid() AND wait_event = 'PgSleep'") == "1";
+  });
+  return holder;
+}
+
+void World::release_row(const std::unique_ptr<Background>& holder) {
+  holder->signal(SIGINT);  // psql cancels its query, and the transaction ends with it
+  holder->wait(10s);
 }
 
 void World::create_secret(const std::string& value) {
@@ -249,7 +303,7 @@ bool World::eventually(const std::function<bool()>& holds, std::chrono::seconds 
     if (std::chrono::steady_clock::now() > deadline) {
       std::cerr << kubectl({"get", "rlsdb,rlsm", "-o", "yaml"}).out << sql("TABLE rls_migration_status")
                 << "\n"
-                << (operator_ ? operator_->log() : "");
+                << (operator_ ? operator_->process().log() : "");
       return false;
     }
     std::this_thread::sleep_for(100ms);

@@ -13,6 +13,26 @@
 
 namespace rls::test {
 
+/// One operator as a process; killed when this goes.
+class Replica {
+ public:
+  /// Starts it and waits until it is ready. Of one that ran before with this log, the log goes on.
+  Replica(const std::vector<std::string>& arguments, const std::string& log_file);
+
+  [[nodiscard]] Background& process() { return process_; }
+  /// GET on its listener: the body.
+  [[nodiscard]] Output http(const std::string& path) const;
+  [[nodiscard]] bool leads() const;
+  /// SIGTERM; its exit code.
+  int stop();
+
+ private:
+  Replica(const std::vector<std::string>& arguments, const std::string& log_file, std::size_t begin);
+
+  Background process_;
+  std::string address_;
+};
+
 class World {
  public:
   /// Installs CRDs and RBAC (once a process), makes the database and the namespace. Does not start the
@@ -24,13 +44,15 @@ class World {
 
   /// Starts the operator; `flags` come on top of the usual ones. Waits until it is ready.
   void start_operator(const std::vector<std::string>& flags = {});
+  /// One more beside it, with the same flags.
+  std::unique_ptr<Replica> start_replica(const std::vector<std::string>& flags = {});
   /// SIGTERM; its exit code.
   int stop_operator();
   /// SIGKILL.
   void kill_operator();
-  [[nodiscard]] Background& operator_process() { return *operator_; }
+  [[nodiscard]] Background& operator_process() { return operator_->process(); }
   /// GET on the operator's own listener: the body.
-  [[nodiscard]] Output http(const std::string& path) const;
+  [[nodiscard]] Output http(const std::string& path) const { return operator_->http(path); }
 
   /// Creates the Secret main-db with the operator's URI and the RlsDatabase main.
   void create_database();
@@ -56,6 +78,10 @@ class World {
   /// Ends the operator's connections to the test's database, as a network or a restart would.
   void end_connections();
 
+  /// Keeps a project's status row locked until it is released, as a long transaction of somebody would.
+  std::unique_ptr<Background> hold_row(const std::string& project);
+  static void release_row(const std::unique_ptr<Background>& holder);
+
   /// Polls until `holds`; where it does not within `limit`, false, and the world's state is printed.
   bool eventually(const std::function<bool()>& holds, std::chrono::seconds limit = std::chrono::seconds{30});
 
@@ -68,12 +94,14 @@ class World {
 
  private:
   void write_kubeconfig();
+  [[nodiscard]] std::vector<std::string> operator_arguments(const std::vector<std::string>& flags) const;
   [[nodiscard]] std::string uri(const std::string& user, const std::string& password,
                                 const std::string& database) const;
 
-  std::string directory_, ns_, database_, server_, admin_uri_, address_, token_;
+  std::string directory_, ns_, database_, server_, admin_uri_, token_;
   std::string app_password_ = "app-canary-5Qz", operator_password_ = "operator-canary-7Yx";
-  std::unique_ptr<Background> operator_;
+  int replicas_ = 0;
+  std::unique_ptr<Replica> operator_;
 };
 
 }  // namespace rls::test

@@ -279,7 +279,7 @@ TEST_F(Observing, TimeYetToComeCountsAsNow) {
 TEST_F(Observing, FenceLostWhileLedgering) {
   see("sm");
   by_hand("sm", Phase::shadow);
-  sql("UPDATE rls_operator.fence SET epoch = 2");
+  sql("UPDATE rls_operator.fence SET epoch = epoch + 1");
   const auto seen = store->observe(std::vector<ProjectQuery>{{"sm", Phase::pending}});
   ASSERT_FALSE(seen.ok());
   EXPECT_EQ(seen.error().reason, "FenceLost");

@@ -37,7 +37,7 @@ TEST_F(Opening, TellsTheFactsAndIsOneStatementTheSecondTime) {
   EXPECT_EQ(facts.value().server_version,
             value("SELECT split_part(current_setting('server_version'), ' ', 1)"));
   EXPECT_EQ(facts.value().system_identifier, value("SELECT system_identifier FROM pg_control_system()"));
-  EXPECT_EQ(facts.value().epoch, 1);
+  EXPECT_EQ(facts.value().epoch, 2) << "the first leadership";
   seam.restart();
   open();
   EXPECT_THAT(seam.names, ElementsAre("state"));
@@ -63,7 +63,9 @@ TEST_F(Opening, TwoAtOnceOnAFreshDatabase) {
   for (TestSeam& one : seams) {
     threads.emplace_back([&] {
       auto database = make_adopted_database(*parse_connection_settings(operator_uri()), "public", {}, one);
-      const auto facts = database->open(claimant);
+      // The one that begins the leadership ends the others' connections, once.
+      auto facts = database->open(claimant);
+      for (int i = 0; i < 5 && !facts; ++i) facts = database->open(claimant);
       if (facts) ++opened;
       EXPECT_TRUE(facts.ok()) << facts.error().message;
     });
@@ -75,8 +77,9 @@ TEST_F(Opening, TwoAtOnceOnAFreshDatabase) {
 
 TEST_F(Opening, ClaimOfAnotherIsRespected) {
   open();
-  const Claimant others[] = {{"install-2", {"team-a", "main"}, "uid-1"},
-                             {"install-1", {"team-a", "other"}, "uid-1"}};
+  Claimant others[] = {claimant, claimant};
+  others[0].install_id = "install-2";
+  others[1].database.name = "other";
   for (const Claimant& other : others) {
     const auto facts = make()->open(other);
     ASSERT_FALSE(facts.ok());
@@ -104,7 +107,7 @@ TEST_F(Opening, ClaimTakenAwayIsNoticed) {
 TEST_F(Opening, HigherEpochMeansAnotherLeader) {
   open();
   see("sm");
-  sql("UPDATE rls_operator.fence SET epoch = 2");
+  sql("UPDATE rls_operator.fence SET epoch = epoch + 1, holder = 'leader-2'");
   const std::vector<Move> moves = {a_move("sm", Phase::pending, Phase::shadow)};
   const auto moved = store->move(moves, always(moves));
   ASSERT_FALSE(moved.ok());
@@ -112,8 +115,6 @@ TEST_F(Opening, HigherEpochMeansAnotherLeader) {
   EXPECT_EQ(moved.error().kind, ErrorKind::terminal);
   EXPECT_EQ(refused().reason, "FenceLost");
   EXPECT_EQ(phase_of("sm"), "pending");
-  auto successor = make();
-  open(*successor);
 }
 
 TEST_F(Opening, WithoutCreateSaysWhatADbaRuns) {

@@ -15,7 +15,11 @@ using testing::HasSubstr;
 class TakeOver : public StoreTest {
  protected:
   Claimant other(std::string yes) {
-    Claimant out{"install-2", {"team-b", "copy"}, "uid-9"};
+    // The same process, another RlsDatabase.
+    Claimant out{.install_id = "install-2",
+                 .database = {"team-b", "copy"},
+                 .database_uid = "uid-9",
+                 .mandate = claimant.mandate};
     out.take_over = std::move(yes);
     return out;
   }

@@ -61,6 +61,12 @@ logLevel: debug
 logFormat: console
 installId: prod-1.eu
 injectFault: sql:4:lose-reply
+leaderElect: off
+leaderElectResourceName: other
+leaderElectResourceNamespace: team-a
+leaderElectLeaseDuration: 60s
+leaderElectRenewDeadline: 40s
+leaderElectRetryPeriod: 5s
 )");
   EXPECT_EQ(options.kubeconfig, "/tmp/k");
   EXPECT_EQ(options.context, "kind");
@@ -73,6 +79,12 @@ injectFault: sql:4:lose-reply
   EXPECT_EQ(options.log_format, log::Format::console);
   EXPECT_EQ(options.install_id, "prod-1.eu");
   EXPECT_TRUE(options.inject_fault);
+  EXPECT_FALSE(options.leader_elect);
+  EXPECT_EQ(options.lease_name, "other");
+  EXPECT_EQ(options.lease_namespace, "team-a");
+  EXPECT_EQ(options.lease_duration, std::chrono::seconds{60});
+  EXPECT_EQ(options.renew_deadline, std::chrono::seconds{40});
+  EXPECT_EQ(options.retry_period, std::chrono::seconds{5});
 }
 
 TEST_F(ConfigFile, EveryFlagOfTheHelpIsAKey) {
@@ -87,7 +99,7 @@ TEST_F(ConfigFile, EveryFlagOfTheHelpIsAKey) {
     EXPECT_THAT(keys, HasSubstr(config_key(flag))) << flag;
     ++flags;
   }
-  EXPECT_EQ(flags, 11);
+  EXPECT_EQ(flags, 17);
 }
 
 TEST_F(ConfigFile, FlagsWin) {

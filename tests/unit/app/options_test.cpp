@@ -142,16 +142,28 @@ TEST(Options, TheHelpNamesEveryFlagWithItsDefault) {
   const EarlyExit exit = bad({"--help"});
   EXPECT_EQ(exit.code, 0);
   EXPECT_THAT(flags_of(exit.text),
-              testing::UnorderedElementsAre("--help", "--version", "--config", "--kubeconfig", "--context",
-                                            "--namespace", "--workers", "--observe-interval",
-                                            "--bind-address", "--metrics-projects", "--log-level",
-                                            "--log-format", "--install-id", "--inject-fault"));
+              testing::UnorderedElementsAre(
+                  "--help", "--version", "--config", "--kubeconfig", "--context", "--namespace", "--workers",
+                  "--observe-interval", "--bind-address", "--metrics-projects", "--log-level", "--log-format",
+                  "--install-id", "--inject-fault", "--leader-elect", "--leader-elect-resource-name",
+                  "--leader-elect-resource-namespace", "--leader-elect-lease-duration",
+                  "--leader-elect-renew-deadline", "--leader-elect-retry-period"));
   std::size_t defaults = 0;
   for (auto at = exit.text.find("default:"); at != std::string::npos;
        at = exit.text.find("default:", at + 1)) {
     ++defaults;
   }
   EXPECT_EQ(defaults, flags_of(exit.text).size() - 2) << "all but --help and --version\n" << exit.text;
+}
+
+TEST(Options, ALeaderStopsBeforeTheNextOneMayBegin) {
+  EXPECT_THAT(
+      bad({"--leader-elect-renew-deadline=15s"}).text,
+      HasSubstr("--leader-elect-renew-deadline: must be less than --leader-elect-lease-duration (15s), "
+                "not 15s"));
+  EXPECT_THAT(
+      bad({"--leader-elect-retry-period=10s"}).text,
+      HasSubstr("--leader-elect-retry-period: must be less than --leader-elect-renew-deadline (10s)"));
 }
 
 TEST(Options, TheDocumentationNamesEveryFlag) {
