@@ -9,7 +9,7 @@
 #include <regex>
 #include <thread>
 
-#include "tests/e2e/operator/world.hpp"
+#include "tests/support/world.hpp"
 
 namespace rls::test {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include "tests/e2e/operator/world.hpp"
+#include "tests/support/world.hpp"
 
 namespace rls::test {
 namespace {

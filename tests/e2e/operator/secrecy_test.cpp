@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "tests/e2e/operator/world.hpp"
+#include "tests/support/world.hpp"
 
 namespace rls::test {
 namespace {

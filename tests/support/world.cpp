@@ -1,4 +1,4 @@
-#include "tests/e2e/operator/world.hpp"
+#include "tests/support/world.hpp"
 
 #include <signal.h>
 #include <unistd.h>
