@@ -169,7 +169,14 @@ INSTANTIATE_TEST_SUITE_P(
         "REVOKE USAGE ON SEQUENCE rls_audit_log_id_seq FROM rls_operator_role",
         "CREATE TYPE op AS ENUM ('INSERT', 'UPDATE', 'DELETE'); ALTER TABLE rls_audit_log ALTER operation "
         "TYPE op USING operation::op",
-        "ALTER TABLE rls_audit_log DROP COLUMN operation"));
+        "ALTER TABLE rls_audit_log DROP COLUMN operation",
+        // What speaks at COMMIT only.
+        "CREATE TABLE commands (name text PRIMARY KEY); GRANT SELECT ON commands TO PUBLIC; "
+        "ALTER TABLE rls_audit_log ADD FOREIGN KEY (operation) REFERENCES commands DEFERRABLE INITIALLY "
+        "DEFERRED",
+        "CREATE FUNCTION no_moves() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not here'; END $$; "
+        "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON rls_audit_log DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION no_moves()"));
 
 TEST_F(Adopted, AuditRowIsCutToItsColumns) {
   sql("ALTER TABLE rls_audit_log ALTER user_name TYPE varchar(8), ALTER reason TYPE varchar(12)");

@@ -296,6 +296,15 @@ TEST_F(Batch, DeferredConstraintSpeaksBeforeCommit) {
   only_p7_and_p290_fail("too late");
 }
 
+TEST_F(Batch, DeferredTriggerThatWantsTheAuditRowFindsIt) {
+  trigger(
+      "IF NEW.project_id IN ('p7', 'p290') OR NOT EXISTS (SELECT FROM public.rls_audit_log a WHERE "
+      "a.project_id = NEW.project_id AND a.operation = 'PHASE_CHANGE') THEN RAISE EXCEPTION 'no record'; END "
+      "IF;",
+      "CONSTRAINT TRIGGER t AFTER UPDATE", "DEFERRABLE INITIALLY DEFERRED");
+  only_p7_and_p290_fail("no record");
+}
+
 TEST_F(Batch, CheckConstraint) {
   sql("ALTER TABLE rls_migration_status ADD CONSTRAINT never CHECK (migration_phase = 'pending' OR "
       "project_id NOT IN "
