@@ -282,6 +282,13 @@ AuditRow audit_row(const Table& table, std::string_view role) {
   return row;
 }
 
+/// A time without time zone is a wall clock's, in whatever zone the session that wrote the row had: from
+/// UTC-12 to UTC+14. No violation may be overlooked, so each counts from where it can have happened, and
+/// until where.
+bool is_wall_clock(const Column& time) { return time.base_type == "timestamp without time zone"; }
+constexpr std::string_view kEarliestWallClock = " AT TIME ZONE 'UTC' - interval '12 hours'";
+constexpr std::string_view kLatestOfWallClock = " AT TIME ZONE 'UTC' + interval '12 hours'";
+
 Values audit_values(const Table& table, const AuditRow& row) {
   const auto text = [&](Names names) {
     const Column* const column = table.find(names);
@@ -291,12 +298,14 @@ Values audit_values(const Table& table, const AuditRow& row) {
   };
   const Column* const project = table.find(kProject);
   const Column* const time = table.find(kAuditTime);
+  const bool wall_clock = time != nullptr && is_wall_clock(*time);
   const Column* const denied = table.find(kDenied);
   return Values{{"audit", table.quoted},
                 {"audit.project_text", project == nullptr ? "" : project->as_text()},
                 {"audit.denied", denied == nullptr ? "" : denied->quoted},
                 {"audit.time", time == nullptr ? "" : time->quoted},
-                {"audit.time_type", time == nullptr ? "" : time->type},
+                {"audit.since", std::string(wall_clock ? kEarliestWallClock : "")},
+                {"audit.at_the_latest", std::string(wall_clock ? kLatestOfWallClock : "")},
                 {"audit.table_text", text(kTableName)},
                 {"audit.operation_text", text(kOperation)},
                 {"audit.user_text", text(kUser)},
