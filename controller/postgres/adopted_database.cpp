@@ -41,6 +41,10 @@ class AdoptedDatabase final : public ProjectDatabase {
     return with<std::map<std::string, std::int64_t>>(
         [&](OpenDatabase& database) { return postgres::count_by_phase(database); });
   }
+  Result<api::AdoptedStatus> describe() override {
+    return with<api::AdoptedStatus>(
+        [&](OpenDatabase& database) { return postgres::describe(database, known_->audit_refused); });
+  }
   void interrupt() override { line_.cut(); }
 
  private:

@@ -314,6 +314,45 @@ Values audit_values(const Table& table, const AuditRow& row) {
                 {"audit.values", row.values}};
 }
 
+std::string describe_type(const Column& column) {
+  const std::string base = (column.is_enum ? "enum " : "") + column.base_type;
+  return column.type == column.base_type ? base : "domain " + column.type + " over " + base;
+}
+
+api::AdoptedTable describe_table(const Table& table,
+                                 std::initializer_list<std::pair<std::string_view, Names>> meanings) {
+  api::AdoptedTable out{.name = table.quoted, .columns = {}};
+  for (const auto& [meaning, names] : meanings) {
+    if (const Column* const column = table.find(names)) out.columns.emplace(meaning, column->quoted);
+  }
+  return out;
+}
+
+/// Precondition: status_values found the status table right.
+api::AdoptedStatus describe(const Table& status, const Table& audit, const Catalogue& found) {
+  api::AdoptedStatus out;
+  out.status_table = describe_table(status, {{"project", kProject},
+                                             {"phase", kPhase},
+                                             {"enforced", kEnabled},
+                                             {"completed", kMigratedAt},
+                                             {"changed", kUpdatedAt}});
+  out.phase_type = describe_type(*status.find(kPhase));
+  if (audit.found) {
+    out.audit_table = describe_table(audit, {{"project", kProject},
+                                             {"denied", kDenied},
+                                             {"time", kAuditTime},
+                                             {"table", kTableName},
+                                             {"operation", kOperation},
+                                             {"user", kUser},
+                                             {"reason", kReason}});
+  }
+  out.registry_table = found.registry_table;
+  out.uncounted_because = found.violations_unknown_because;
+  out.unmirrored_because = found.no_audit_rows_because;
+  if (!found.registry_table.empty()) out.no_first_row_because = found.no_new_rows_because;
+  return out;
+}
+
 }  // namespace
 
 Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema, std::string_view role) {
@@ -356,6 +395,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   if (values->contains("registry")) found.registry_table = registry.quoted;
   const NewRow first = new_row(status, role);
   found.no_new_rows_because = first.why_not;
+  found.adopted = describe(status, audit, found);
   values->emplace("new.columns", first.columns);
   values->emplace("new.values", first.values);
   values->emplace("transition_id", kTransitionId);

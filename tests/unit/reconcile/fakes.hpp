@@ -42,6 +42,7 @@ struct FakeWorld {
   std::function<void()> before_locks;    ///< what happens between the decision and the locks
   std::function<void()> while_observed;  ///< what happens while projects are looked at
   std::string system_identifier = "7000";
+  api::AdoptedStatus adopted;
   int opens = 0, observes = 0, transactions = 0;
 };
 
@@ -116,6 +117,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     for (const auto& [name, project] : world_.projects) ++out[std::string(to_string(project.phase))];
     return out;
   }
+  Result<api::AdoptedStatus> describe() override { return world_.adopted; }
   void interrupt() override {}
 
  private:

@@ -171,6 +171,28 @@ TEST(Reconciler, ARefusedRowFailsAloneAndIsTriedAgain) {
   EXPECT_EQ(bench.reason("aa"), "TargetReached");
 }
 
+TEST(Reconciler, WhatWasAdoptedIsDescribedAndWrittenWhenItChanges) {
+  Bench bench;
+  const auto status = [&] { return bench.caches.databases.get({Bench::kNamespace, "main"})->status; };
+  bench.world.adopted.status_table.name = "acme.rls_migration_status";
+  bench.world.adopted.evidence = {"Incomplete", 2, 1, false, "acme.notes: DELETE"};
+  bench.look_at_database();
+  EXPECT_EQ(status().adopted, bench.world.adopted);
+
+  int writes = 0;
+  bench.client.on_put = [&] { ++writes; };
+  bench.look_at_database();
+  EXPECT_EQ(writes, 0) << "nothing changed";
+  bench.world.adopted.evidence = {"Complete", 2, 2, false, ""};
+  bench.look_at_database();
+  EXPECT_EQ(writes, 1);
+  EXPECT_EQ(status().adopted, bench.world.adopted);
+
+  bench.world.open_error = transient("DatabaseUnreachable", "refused");
+  bench.look_at_database();
+  EXPECT_EQ(status().adopted, bench.world.adopted) << "as last seen";
+}
+
 TEST(Reconciler, AnUnreachableDatabaseIsSaidAndHealsAlone) {
   Bench bench;
   bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
