@@ -22,6 +22,7 @@ class Mover {
         moves_(moves),
         again_(again),
         mode_(std::move(mode)),
+        all_down_(std::all_of(moves.begin(), moves.end(), [](const Move& m) { return m.to < m.from; })),
         transaction_(database.connection, database.timeouts),
         results_(moves.size()) {}
 
@@ -54,6 +55,7 @@ class Mover {
   const std::span<const Move> moves_;
   const DecideAgain& again_;
   const MoveMode mode_;
+  const bool all_down_;
   Transaction transaction_;
   std::vector<MoveResult> results_;
   std::vector<Chosen> chosen_;
@@ -104,9 +106,7 @@ Mover::Ended Mover::choose() {
     return held ? Attempt(RowsHeld{std::get<Error>(ended)}) : ended;
   }
   // What goes down needs no evidence: counting it must not be able to hold a demotion up.
-  const bool all_down =
-      std::all_of(moves_.begin(), moves_.end(), [](const Move& m) { return m.to < m.from; });
-  auto looked = look(database_, queries, Policies::as_last_seen, all_down ? Counting::none : Counting::all);
+  auto looked = look(database_, queries, Policies::as_last_seen, all_down_ ? Counting::none : Counting::all);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
   const auto& sightings = std::get<0>(looked).projects;
   for (std::size_t k = 0; k < asked.size(); ++k) {
@@ -151,6 +151,7 @@ Mover::Ended Mover::write_all() {
     if (!mode_.write_audit) continue;
     if (const auto failure = audit(rows)) {
       if (may_be_left_out(*failure)) return Attempt(AuditRefused{shown(*failure)});
+      if (all_down_ && took_too_long(*failure)) return Attempt(AuditHeld{shown(*failure)});
       return Attempt(to_error(*failure, kDoing));
     }
   }
@@ -281,6 +282,7 @@ Mover::Ended Mover::write_carefully(std::span<const Chosen> rows) {
     if (!without) return Attempt(AuditRefused{shown(*failure)});
     if (!is_rows_own(*without)) return Attempt(to_error(*without, kDoing));
   }
+  if (mode_.write_audit && all_down_ && took_too_long(*failure)) return Attempt(AuditHeld{shown(*failure)});
   if (!is_rows_own(*failure)) return Attempt(to_error(*failure, kDoing));
   if (rows.size() == 1) {
     refuse(rows.front(), *failure);

@@ -350,6 +350,26 @@ TEST_F(Batch, RowThatSomebodyHoldsFailsAloneAndNamesTheHolder) {
   EXPECT_THAT(results.value()[1].error->message, HasSubstr("pid " + std::to_string(other.backendpid())));
 }
 
+// An index on it, a VACUUM FULL: the phase comes first, and the ledger has the move. Promotions have the time
+// to wait.
+TEST_F(Moving, R_A4_AuditTableThatSomebodyHoldsStopsNoMoveDown) {
+  must_go("sm", Phase::pending, Phase::shadow);
+  {
+    pqxx::connection other(uri());
+    pqxx::work work(other);
+    work.exec("LOCK TABLE rls_audit_log IN SHARE MODE");
+    const auto up = go("sm", Phase::shadow, Phase::enforcing);
+    ASSERT_FALSE(up.ok());
+    EXPECT_EQ(up.error().reason, "LockTimeout");
+    open();
+    must_go("sm", Phase::shadow, Phase::pending);
+  }
+  EXPECT_EQ(value("SELECT count(*) FROM rls_audit_log WHERE operation = 'PHASE_CHANGE'"), "1");
+  must_go("sm", Phase::pending, Phase::shadow);
+  EXPECT_EQ(value("SELECT count(*) FROM rls_audit_log WHERE operation = 'PHASE_CHANGE'"), "2")
+      << "only while it is held";
+}
+
 TEST_F(Moving, R_C3_LockTimeoutNamesWhoHoldsTheTable) {
   see("sm", Phase::shadow);
   pqxx::connection other(uri() + "?application_name=vacuum%20full");
