@@ -163,6 +163,17 @@ class Fields {
     }
   }
 
+  /// `use(name, text)` for each member of the object under `key`.
+  template <class Use>
+  void each_text(std::string_view key, Use use) const {
+    dom::object members;
+    if (!read(key, members, "an object")) return;
+    for (const dom::key_value_pair& member : members) {
+      std::string_view text;
+      if (member.value.get(text) == simdjson::SUCCESS) use(member.key, text);
+    }
+  }
+
   void note(std::string_view key, std::string_view what) const {
     problem_.note("InvalidSpec", path(key) + ": " + std::string(what));
   }
@@ -406,6 +417,35 @@ std::optional<ViolationsStatus> read_violations(const Fields& status) {
   return violations;
 }
 
+AdoptedTable read_table(const Fields& table) {
+  AdoptedTable out;
+  table.text("name", out.name);
+  table.each_text("columns", [&](std::string_view meaning, std::string_view column) {
+    out.columns.emplace(meaning, column);
+  });
+  return out;
+}
+
+std::optional<AdoptedStatus> read_adopted(const Fields& status) {
+  if (!status.has("adopted")) return std::nullopt;
+  AdoptedStatus adopted;
+  const Fields fields = status.child("adopted");
+  adopted.status_table = read_table(fields.child("statusTable"));
+  fields.child("statusTable").text("phaseType", adopted.phase_type);
+  if (fields.has("auditTable")) adopted.audit_table = read_table(fields.child("auditTable"));
+  fields.text("registryTable", adopted.registry_table);
+  fields.text("uncountedBecause", adopted.uncounted_because);
+  fields.text("unmirroredBecause", adopted.unmirrored_because);
+  fields.text("noFirstRowBecause", adopted.no_first_row_because);
+  const Fields evidence = fields.child("evidence");
+  evidence.text("state", adopted.evidence.state);
+  evidence.integer("tablesWithPolicies", adopted.evidence.tables, 0, kMaxInteger);
+  evidence.integer("tablesRecorded", adopted.evidence.recorded, 0, kMaxInteger);
+  evidence.boolean("readsRecorded", adopted.evidence.reads);
+  evidence.text("message", adopted.evidence.message);
+  return adopted;
+}
+
 /// The `status` of a document, with problems noted where nobody looks.
 template <class Status, class Read>
 Status read_status(const Fields& document, Read read) {
@@ -460,6 +500,7 @@ Result<RlsDatabase> decode_database(std::string_view json) {
       fields.each_number("projects", [&](std::string_view phase, std::int64_t count) {
         status.projects.emplace(phase, count);
       });
+      status.adopted = read_adopted(fields);
     });
     return database;
   });

@@ -42,6 +42,10 @@ class AdoptedDatabase final : public ProjectDatabase {
     return with<std::map<std::string, std::int64_t>>(
         [&](OpenDatabase& database) { return postgres::count_by_phase(database); });
   }
+  Result<api::AdoptedStatus> describe() override {
+    return with<api::AdoptedStatus>(
+        [&](OpenDatabase& database) { return postgres::describe(database, known_->audit_refused); });
+  }
   void interrupt() override { line_.cut(); }
 
  private:
@@ -207,14 +211,15 @@ void AdoptedDatabase::learn_from(const Error& error) {
 }
 
 Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> moves, const DecideAgain& again) {
-  bool careful = false;
+  bool careful = false, audit_held = false;
   std::optional<Error> held;
   // First all at once; each way in which that can fail is tried once: without audit rows, without the rows
   // that somebody holds, row by row.
   for (;;) {
     if (auto error = not_open()) return *error;
     OpenDatabase database = opened();
-    const bool write_audit = known_->catalogue.no_audit_rows_because.empty() && known_->audit_refused.empty();
+    const bool write_audit =
+        known_->catalogue.no_audit_rows_because.empty() && known_->audit_refused.empty() && !audit_held;
     Attempt attempt =
         attempt_move(database, moves, again, {.careful = careful, .write_audit = write_audit, .held = held});
     if (auto* results = std::get_if<std::vector<MoveResult>>(&attempt)) return std::move(*results);
@@ -228,6 +233,13 @@ Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> move
       log::warn(
           kLogger, "the audit table refuses rows about moves; the ledger has them",
           {{"database", settings_.where}, {"table", known_->catalogue.audit_table}, {"why", refused->why}});
+      continue;
+    }
+    if (auto* audit = std::get_if<AuditHeld>(&attempt)) {
+      audit_held = true;
+      log::warn(
+          kLogger, "the audit table is held by somebody; the ledger alone has these moves down",
+          {{"database", settings_.where}, {"table", known_->catalogue.audit_table}, {"why", audit->why}});
       continue;
     }
     if (auto* rows_held = std::get_if<RowsHeld>(&attempt)) {

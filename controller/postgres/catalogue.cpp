@@ -282,6 +282,13 @@ AuditRow audit_row(const Table& table, std::string_view role) {
   return row;
 }
 
+/// A time without time zone is a wall clock's, in whatever zone the session that wrote the row had: from
+/// UTC-12 to UTC+14. No violation may be overlooked, so each counts from where it can have happened, and
+/// until where.
+bool is_wall_clock(const Column& time) { return time.base_type == "timestamp without time zone"; }
+constexpr std::string_view kEarliestWallClock = " AT TIME ZONE 'UTC' - interval '12 hours'";
+constexpr std::string_view kLatestOfWallClock = " AT TIME ZONE 'UTC' + interval '12 hours'";
+
 Values audit_values(const Table& table, const AuditRow& row) {
   const auto text = [&](Names names) {
     const Column* const column = table.find(names);
@@ -291,18 +298,59 @@ Values audit_values(const Table& table, const AuditRow& row) {
   };
   const Column* const project = table.find(kProject);
   const Column* const time = table.find(kAuditTime);
+  const bool wall_clock = time != nullptr && is_wall_clock(*time);
   const Column* const denied = table.find(kDenied);
   return Values{{"audit", table.quoted},
                 {"audit.project_text", project == nullptr ? "" : project->as_text()},
                 {"audit.denied", denied == nullptr ? "" : denied->quoted},
                 {"audit.time", time == nullptr ? "" : time->quoted},
-                {"audit.time_type", time == nullptr ? "" : time->type},
+                {"audit.since", std::string(wall_clock ? kEarliestWallClock : "")},
+                {"audit.at_the_latest", std::string(wall_clock ? kLatestOfWallClock : "")},
                 {"audit.table_text", text(kTableName)},
                 {"audit.operation_text", text(kOperation)},
                 {"audit.user_text", text(kUser)},
                 {"audit.reason_text", text(kReason)},
                 {"audit.columns", row.columns},
                 {"audit.values", row.values}};
+}
+
+std::string describe_type(const Column& column) {
+  const std::string base = (column.is_enum ? "enum " : "") + column.base_type;
+  return column.type == column.base_type ? base : "domain " + column.type + " over " + base;
+}
+
+api::AdoptedTable describe_table(const Table& table,
+                                 std::initializer_list<std::pair<std::string_view, Names>> meanings) {
+  api::AdoptedTable out{.name = table.quoted, .columns = {}};
+  for (const auto& [meaning, names] : meanings) {
+    if (const Column* const column = table.find(names)) out.columns.emplace(meaning, column->quoted);
+  }
+  return out;
+}
+
+/// Precondition: status_values found the status table right.
+api::AdoptedStatus describe(const Table& status, const Table& audit, const Catalogue& found) {
+  api::AdoptedStatus out;
+  out.status_table = describe_table(status, {{"project", kProject},
+                                             {"phase", kPhase},
+                                             {"enforced", kEnabled},
+                                             {"completed", kMigratedAt},
+                                             {"changed", kUpdatedAt}});
+  out.phase_type = describe_type(*status.find(kPhase));
+  if (audit.found) {
+    out.audit_table = describe_table(audit, {{"project", kProject},
+                                             {"denied", kDenied},
+                                             {"time", kAuditTime},
+                                             {"table", kTableName},
+                                             {"operation", kOperation},
+                                             {"user", kUser},
+                                             {"reason", kReason}});
+  }
+  out.registry_table = found.registry_table;
+  out.uncounted_because = found.violations_unknown_because;
+  out.unmirrored_because = found.no_audit_rows_because;
+  if (!found.registry_table.empty()) out.no_first_row_because = found.no_new_rows_because;
+  return out;
 }
 
 }  // namespace
@@ -347,6 +395,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   if (values->contains("registry")) found.registry_table = registry.quoted;
   const NewRow first = new_row(status, role);
   found.no_new_rows_because = first.why_not;
+  found.adopted = describe(status, audit, found);
   values->emplace("new.columns", first.columns);
   values->emplace("new.values", first.values);
   values->emplace("transition_id", kTransitionId);

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "controller/api/database.hpp"
 #include "controller/base/result.hpp"
 #include "controller/postgres/connection.hpp"
 
@@ -26,6 +27,9 @@ struct Catalogue {
   std::string violations_unknown_because;
   /// Why moves get no row in the audit table; empty where they do. The ledger has them in any case.
   std::string no_audit_rows_because;
+
+  /// What was found, for people; without what is known later (evidence, a refusal by the audit table).
+  api::AdoptedStatus adopted;
 
   std::string observe, observe_uncounted, lock_projects, lock_free_projects, ledger_seen, new_rows, apply,
       set_phases, audit, row_blocker, violations_by_table, violation_samples, count_by_phase;

@@ -99,6 +99,8 @@ bool is_rows_own(const SqlFailure& failure) {
   return !is_stale_catalogue(failure);
 }
 
+bool took_too_long(const SqlFailure& failure) { return failure.is("57014") || failure.is("55P03"); }
+
 bool is_stale_catalogue(const SqlFailure& failure) {
   constexpr std::array<std::string_view, 6> kStale = {"42P01", "42703", "42704", "42804", "42883", "3F000"};
   for (const std::string_view stale : kStale) {

@@ -161,9 +161,6 @@ Result<void> ledger(OpenDatabase& database, std::span<const ProjectQuery> querie
   return transaction.commit_repeatable(kDoing);
 }
 
-/// A statement or a lock that the timeouts of the spec ended.
-bool took_too_long(const SqlFailure& failure) { return failure.is("57014") || failure.is("55P03"); }
-
 /// Remembers the denials that are more than what was remembered.
 std::optional<SqlFailure> mark_violations(OpenDatabase& database, std::span<const ProjectQuery> queries,
                                           std::span<const Sighting> sightings) {

@@ -19,8 +19,10 @@ struct PolicyWatch {
   decide::Evidence evidence;
   std::optional<Time> changed_at;  ///< since we watch them
   std::string hash;
-  bool noted = false;    ///< the hash is the one remembered; else it is to be noted
-  bool differs = false;  ///< another one is remembered: they have changed
+  bool noted = false;         ///< the hash is the one remembered; else it is to be noted
+  bool differs = false;       ///< another one is remembered: they have changed
+  std::int64_t tables = 0;    ///< with policies
+  std::int64_t recorded = 0;  ///< of these, how many record every denied write
 };
 
 /// The last look at the policies on one connection. It costs milliseconds where there are many functions, so

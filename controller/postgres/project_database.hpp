@@ -131,6 +131,9 @@ class ProjectDatabase {
   /// Number of projects in the database per phase.
   virtual Result<std::map<std::string, std::int64_t>> count_by_phase() = 0;
 
+  /// What was found in the database and is used of it. Costs two statements at the most.
+  virtual Result<api::AdoptedStatus> describe() = 0;
+
   /// Ends the connection at once: the call in progress fails as if the network had. The next `open` makes a
   /// new one. Thread-safe, so that SIGTERM can use it.
   virtual void interrupt() = 0;

@@ -89,6 +89,26 @@ Result<std::vector<api::ViolationsStatus>> violations(OpenDatabase& database,
   return out;
 }
 
+Result<api::AdoptedStatus> describe(OpenDatabase& database, std::string_view audit_refused) {
+  // No project is asked about: it is the policies that are looked at, where that was not done of late.
+  auto looked = look(database, {}, Policies::of_late, Counting::none);
+  if (const auto* failure = std::get_if<SqlFailure>(&looked))
+    return to_error(*failure, "read whether denials are recorded");
+  const PolicyWatch& policies = std::get<0>(looked).policies;
+  api::AdoptedStatus out = database.catalogue.adopted;
+  if (!audit_refused.empty()) out.unmirrored_because = audit_refused;
+  switch (policies.evidence.state) {
+    case decide::Evidence::State::complete: out.evidence.state = "Complete"; break;
+    case decide::Evidence::State::incomplete: out.evidence.state = "Incomplete"; break;
+    case decide::Evidence::State::unknown: out.evidence.state = "Unknown"; break;
+  }
+  out.evidence.tables = policies.tables;
+  out.evidence.recorded = policies.recorded;
+  out.evidence.reads = policies.evidence.reads;
+  out.evidence.message = policies.evidence.why;
+  return out;
+}
+
 Result<std::map<std::string, std::int64_t>> count_by_phase(OpenDatabase& database) {
   const Reply reply = database.connection.run("count_by_phase", database.catalogue.count_by_phase);
   if (!reply.ok())

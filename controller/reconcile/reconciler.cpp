@@ -56,10 +56,12 @@ void Reconciler::process(const Queue::Batch& batch) {
       outcome.error = work_on(*open, items, database->spec.policy);
       if (whole && !outcome.error) {
         auto counted = open->database->count_by_phase();
-        if (counted) {
+        auto described = counted ? open->database->describe() : counted.error();
+        if (described) {
           outcome.projects = std::move(counted).value();
+          outcome.adopted = std::move(described).value();
         } else {
-          outcome.error = counted.error();
+          outcome.error = described.error();
         }
       }
       if (outcome.error) {

@@ -40,7 +40,9 @@ struct FakeWorld {
   std::optional<Error> open_error, observe_error, move_error;
   std::map<std::string, Error> refuses;  ///< projects whose own rows refuse to move
   std::function<void()> before_locks;    ///< what happens between the decision and the locks
+  std::function<void()> while_observed;  ///< what happens while projects are looked at
   std::string system_identifier = "7000";
+  api::AdoptedStatus adopted;
   int opens = 0, observes = 0, transactions = 0;
 };
 
@@ -56,6 +58,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
   }
   Result<std::vector<decide::Observation>> observe(std::span<const postgres::ProjectQuery> queries) override {
     ++world_.observes;
+    if (world_.while_observed) world_.while_observed();
     if (world_.observe_error) return *world_.observe_error;
     std::vector<decide::Observation> out;
     for (const auto& query : queries) out.push_back(look(query.project));
@@ -114,6 +117,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     for (const auto& [name, project] : world_.projects) ++out[std::string(to_string(project.phase))];
     return out;
   }
+  Result<api::AdoptedStatus> describe() override { return world_.adopted; }
   void interrupt() override {}
 
  private:

@@ -100,6 +100,50 @@ TEST(Reconciler, WhatWasLoweredBetweenDecisionAndLocksIsNotPromoted) {
   EXPECT_TRUE(bench.world.projects["sm"].ledger.empty());
 }
 
+TEST(Reconciler, R_A4_WhatWasLoweredWhileItsPromotionWasCommittedIsLookedAtAgain) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  // After the commit, in the look that follows it. The urgent look at the change itself came before the
+  // commit, saw the project in pending, and left.
+  bench.world.while_observed = [&] {
+    if (bench.world.observes == 2) bench.apply("sm", Phase::pending);
+  };
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.observer.moved, 2);
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+}
+
+TEST(Reconciler, R_A4_AHoldThatCameWhileItsPromotionWasCommittedIsLookedAtAgain) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  bench.world.while_observed = [&] {
+    if (bench.world.observes != 2) return;
+    bench.apply("sm", Phase::shadow, [](api::RlsMigration& migration) {
+      --migration.meta.generation;  // an annotation is no change of the spec
+      migration.hold_at = Phase::pending;
+    });
+  };
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+}
+
+TEST(Reconciler, R_A4_WhatIsUrgentIsTriedAgainAsUrgent) {
+  Bench bench;
+  bench.world.projects["sm"].phase = Phase::enforcing;
+  bench.apply("sm", Phase::pending);
+  bench.world.open_error = transient("DatabaseUnreachable", "refused");
+  const Key key{Kind::migration, {Bench::kNamespace, "sm"}};
+  bench.queue.add({Bench::kNamespace, "main"}, key, runtime::Priority::urgent);
+  bench.run_due();
+  bench.clock.offset += 1min;
+  // By itself, and by the worker that is kept free for it: the look at the whole database may be a long one.
+  const auto again = bench.queue.try_take(10, bench.clock.steady(), runtime::Priority::urgent);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->keys, std::vector<Key>{key});
+}
+
 TEST(Reconciler, WhatWasDeletedBetweenDecisionAndLocksIsNotMoved) {
   Bench bench;
   bench.world.projects["sm"] = {};
@@ -125,6 +169,28 @@ TEST(Reconciler, ARefusedRowFailsAloneAndIsTriedAgain) {
   bench.run_due();
   EXPECT_EQ(bench.world.projects["aa"].phase, Phase::shadow);
   EXPECT_EQ(bench.reason("aa"), "TargetReached");
+}
+
+TEST(Reconciler, WhatWasAdoptedIsDescribedAndWrittenWhenItChanges) {
+  Bench bench;
+  const auto status = [&] { return bench.caches.databases.get({Bench::kNamespace, "main"})->status; };
+  bench.world.adopted.status_table.name = "acme.rls_migration_status";
+  bench.world.adopted.evidence = {"Incomplete", 2, 1, false, "acme.notes: DELETE"};
+  bench.look_at_database();
+  EXPECT_EQ(status().adopted, bench.world.adopted);
+
+  int writes = 0;
+  bench.client.on_put = [&] { ++writes; };
+  bench.look_at_database();
+  EXPECT_EQ(writes, 0) << "nothing changed";
+  bench.world.adopted.evidence = {"Complete", 2, 2, false, ""};
+  bench.look_at_database();
+  EXPECT_EQ(writes, 1);
+  EXPECT_EQ(status().adopted, bench.world.adopted);
+
+  bench.world.open_error = transient("DatabaseUnreachable", "refused");
+  bench.look_at_database();
+  EXPECT_EQ(status().adopted, bench.world.adopted) << "as last seen";
 }
 
 TEST(Reconciler, AnUnreachableDatabaseIsSaidAndHealsAlone) {
