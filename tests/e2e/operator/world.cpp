@@ -186,9 +186,11 @@ void World::create_secret(const std::string& value) {
 
 void World::create_database() {
   create_secret(operator_uri());
-  must(apply(R"(apiVersion: rls-operator.dev/v1alpha1
-kind: RlsDatabase
-metadata: {name: main}
+  create_database_object("main");
+}
+
+void World::create_database_object(const std::string& name) {
+  must(apply("apiVersion: rls-operator.dev/v1alpha1\nkind: RlsDatabase\nmetadata: {name: " + name + R"(}
 spec:
   connection: {secretRef: {name: main-db}}
   runtime: {mode: Adopted, schema: public}
@@ -210,8 +212,12 @@ Output World::kubectl(std::vector<std::string> arguments, const std::string& inp
   return run(arguments, input);
 }
 
-std::string World::field(const std::string& name, const std::string& path) {
-  return trimmed(kubectl({"get", "rlsmigration", name, "-o", "jsonpath={." + path + "}"}).out);
+std::string World::field(const std::string& name, const std::string& path, const std::string& kind) {
+  return trimmed(kubectl({"get", kind, name, "-o", "jsonpath={." + path + "}"}).out);
+}
+
+std::string World::message(const std::string& name, const std::string& kind) {
+  return field(name, "status.conditions[?(@.type==\"Ready\")].message", kind);
 }
 
 std::string World::condition(const std::string& name, const std::string& type, const std::string& kind) {

@@ -34,6 +34,8 @@ class World {
 
   /// Creates the Secret main-db with the operator's URI and the RlsDatabase main.
   void create_database();
+  /// An RlsDatabase `name` over the Secret main-db.
+  void create_database_object(const std::string& name);
   void create_secret(const std::string& uri);
   /// kubectl apply of YAML in the test's namespace.
   Output apply(const std::string& yaml);
@@ -41,11 +43,14 @@ class World {
   Output migrate(const std::string& name, const std::string& project, const std::string& phase,
                  const std::string& rest = {});
   Output kubectl(std::vector<std::string> arguments, const std::string& input = {});
-  /// One value of an RlsMigration by JSONPath, without braces: "status.phase".
-  std::string field(const std::string& name, const std::string& path);
+  /// One value of an object by JSONPath, without braces: "status.phase".
+  std::string field(const std::string& name, const std::string& path,
+                    const std::string& kind = "rlsmigration");
   /// "Status/reason" of one of its conditions, "" where it has none.
   std::string condition(const std::string& name, const std::string& type,
                         const std::string& kind = "rlsmigration");
+  /// The message of its condition Ready.
+  std::string message(const std::string& name, const std::string& kind = "rlsmigration");
 
   /// One value by SQL as superuser, tuples only.
   std::string sql(const std::string& statement);
