@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -130,19 +131,18 @@ std::string World::operator_uri() const { return uri("rls_operator_role", operat
 
 void World::start_operator(const std::vector<std::string>& flags) {
   address_.clear();
-  std::vector<std::string> arguments = {RLS_OPERATOR_BINARY,
-                                        "--kubeconfig",
-                                        directory_ + "/kubeconfig",
-                                        "--namespace",
-                                        ns_,
-                                        "--bind-address",
-                                        "127.0.0.1:0",
-                                        "--observe-interval",
-                                        "1s",
-                                        "--log-format",
-                                        "json",
-                                        "--log-level",
-                                        "debug"};
+  const std::vector<std::pair<std::string, std::string>> usual = {
+      {"--kubeconfig", directory_ + "/kubeconfig"},
+      {"--namespace", ns_},
+      {"--bind-address", "127.0.0.1:0"},
+      {"--observe-interval", "1s"},
+      {"--log-format", "json"},
+      {"--log-level", "debug"}};
+  std::vector<std::string> arguments = {RLS_OPERATOR_BINARY};
+  for (const auto& [flag, value] : usual) {
+    if (std::find(flags.begin(), flags.end(), flag) == flags.end())
+      arguments.insert(arguments.end(), {flag, value});
+  }
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   // Of an operator that ran before, the log goes on.
   const std::size_t begin = operator_ ? operator_->log().size() : 0;

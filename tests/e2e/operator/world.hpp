@@ -22,7 +22,7 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
-  /// Starts the operator; `flags` come on top of the usual ones. Waits until it is ready.
+  /// Starts the operator; `flags` come on top of the usual ones, or instead of them. Waits until it is ready.
   void start_operator(const std::vector<std::string>& flags = {});
   /// SIGTERM; its exit code.
   int stop_operator();
