@@ -178,10 +178,12 @@ Output World::http(const std::string& path) const {
   return run({"curl", "-fsS", "--max-time", "5", "http://" + address_ + path});
 }
 
-void World::create_secret(const std::string& value) {
+void World::create_secret(const std::string& value, const std::string& ca) {
   run({kubectl_program(), "-n", ns_, "delete", "secret", "main-db", "--ignore-not-found"});
-  must(kubectl({"create", "secret", "generic", "main-db", "--from-file=uri=/dev/stdin"}, value),
-       "creating the Secret");
+  std::vector<std::string> arguments = {"create", "secret", "generic", "main-db",
+                                        "--from-file=uri=/dev/stdin"};
+  if (!ca.empty()) arguments.push_back("--from-literal=ca.crt=" + ca);
+  must(kubectl(arguments, value), "creating the Secret");
 }
 
 void World::create_database() {

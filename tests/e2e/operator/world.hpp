@@ -36,7 +36,8 @@ class World {
   void create_database();
   /// An RlsDatabase `name` over the Secret main-db.
   void create_database_object(const std::string& name);
-  void create_secret(const std::string& uri);
+  /// The Secret anew; `ca`: certificates, PEM, for its key ca.crt.
+  void create_secret(const std::string& uri, const std::string& ca = {});
   /// kubectl apply of YAML in the test's namespace.
   Output apply(const std::string& yaml);
   /// An RlsMigration `name`; `rest` is YAML that goes on below spec.
@@ -67,6 +68,8 @@ class World {
   [[nodiscard]] const std::string& ns() const { return ns_; }
   [[nodiscard]] const std::string& database() const { return database_; }
   [[nodiscard]] std::string operator_uri() const;
+  /// Of the server's superuser.
+  [[nodiscard]] const std::string& admin_uri() const { return admin_uri_; }
   [[nodiscard]] const std::string& operator_password() const { return operator_password_; }
   /// The bearer token that the operator shows the API server.
   [[nodiscard]] const std::string& token() const { return token_; }

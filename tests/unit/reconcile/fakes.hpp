@@ -211,8 +211,9 @@ struct Bench {
   Queue queue{clock, {.batches_per_group = 2, .backoff = {}, .jitter_seed = 1}};
   Sessions sessions{
       client,
-      [this](const api::RlsDatabase&, const std::string&) {
+      [this](const api::RlsDatabase&, const postgres::ConnectionSecret& secret) {
         ++databases_made;
+        made_with = secret;
         return Result<std::unique_ptr<postgres::ProjectDatabase>>(std::make_unique<FakeDatabase>(world));
       },
       clock};
@@ -228,6 +229,7 @@ struct Bench {
                         [this](const std::string& why) { fences_lost.push_back(why); },
                         {}};
   int databases_made = 0;
+  postgres::ConnectionSecret made_with;
   std::vector<Key> retried;
 
   static constexpr const char* kNamespace = "tenants";
