@@ -28,7 +28,8 @@ struct ConnectFailed {
 /// `… failed: FATAL:  28P01: password authentication failed for user "x"`. The severity may be translated. Of
 /// several hosts the last one's refusal counts.
 SqlFailure read_connect_message(std::string_view text) {
-  SqlFailure failure = lost(std::string(text));
+  const std::size_t last = text.rfind("connection to server at ");
+  SqlFailure failure = lost(std::string(text.substr(last == text.npos ? 0 : last)));
   const auto is_state = [](std::string_view s) {
     return s.size() == 5 &&
            s.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string_view::npos;

@@ -47,6 +47,16 @@ TEST_F(Tls, CaInTheSecretVerifiesTheServer) {
   }
 }
 
+TEST_F(Tls, OfSeveralHostsTheLastOnesRefusalIsSaid) {
+  std::string uri = operator_uri();
+  uri.insert(uri.find('@') + 1, "127.0.0.1:1,");
+  auto settings = parse_connection_settings(uri, other.pem());
+  ASSERT_TRUE(settings.ok()) << settings.error().message;
+  const auto facts = make_adopted_database(std::move(*settings), "public", {}, seam)->open(claimant);
+  ASSERT_FALSE(facts.ok());
+  EXPECT_EQ(facts.error().reason, "TlsFailed") << facts.error().message;
+}
+
 TEST_F(Tls, OneOfSeveralCasWillDo) {
   EXPECT_EQ(open_with("?sslmode=verify-full", other.pem() + ca.pem()).reason, "");
 }
