@@ -219,8 +219,9 @@ struct Bench {
   Queue queue{clock, {.batches_per_group = 2, .backoff = {}, .jitter_seed = 1}};
   Sessions sessions{
       client,
-      [this](const api::RlsDatabase&, const std::string&) {
+      [this](const api::RlsDatabase&, const postgres::ConnectionSecret& secret) {
         ++databases_made;
+        made_with = secret;
         return Result<std::unique_ptr<postgres::ProjectDatabase>>(std::make_unique<FakeDatabase>(world));
       },
       clock};
@@ -237,6 +238,7 @@ struct Bench {
                         {}};
   int databases_made = 0;
   bool leads = true;
+  postgres::ConnectionSecret made_with;
   std::vector<Key> retried;
 
   static constexpr const char* kNamespace = "tenants";

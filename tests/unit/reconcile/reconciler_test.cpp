@@ -296,6 +296,35 @@ TEST(Reconciler, AMissingSecretIsNamed) {
   EXPECT_EQ(bench.reason("sm"), "SecretNotFound");
 }
 
+TEST(Reconciler, ACaThatIsRotatedInTheSecretTakesEffectWithinAMinute) {
+  const auto secret_with = [](const char* ca) {
+    return std::string(R"({"data":{"uri":"cG9zdGdyZXM6Ly9mYWtl","ca.crt":")") + ca + "\"}}";
+  };
+  Bench bench;
+  bench.client.secret = secret_with("b2xk");
+  bench.look_at_database();
+  EXPECT_EQ(bench.made_with, (postgres::ConnectionSecret{"postgres://fake", "old"}));
+  bench.client.secret = secret_with("bmV3");
+  bench.clock.offset = 59s;
+  bench.look_at_database();
+  EXPECT_EQ(bench.databases_made, 1);
+  bench.clock.offset = 60s;
+  bench.look_at_database();
+  EXPECT_EQ(bench.databases_made, 2);
+  EXPECT_EQ(bench.made_with.ca, "new");
+  bench.clock.offset = 120s;
+  bench.look_at_database();
+  EXPECT_EQ(bench.databases_made, 2) << "unchanged, so the connection stays";
+}
+
+TEST(Reconciler, ACaThatIsNotBase64IsSaid) {
+  Bench bench;
+  bench.apply("sm", Phase::shadow);
+  bench.client.secret = std::string(R"({"data":{"uri":"cG9zdGdyZXM6Ly9mYWtl","ca.crt":"?"}})");
+  bench.look_at_database();
+  EXPECT_EQ(bench.reason("sm"), "SecretUnreadable");
+}
+
 TEST(Reconciler, TheYoungerOfTwoObjectsStallsUntilTheOlderGoes) {
   Bench bench;
   bench.world.projects["sm"] = {};
