@@ -5,7 +5,7 @@
 
 #include <sstream>
 
-#include "tests/e2e/operator/world.hpp"
+#include "tests/support/world.hpp"
 
 namespace rls::test {
 namespace {

@@ -8,7 +8,7 @@
 
 #include <stdexcept>
 
-#include "tests/e2e/operator/world.hpp"
+#include "tests/support/world.hpp"
 
 namespace rls::test {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/e2e/operator/world.hpp"
+#include "tests/support/world.hpp"
 #include "tests/support/server_tls.hpp"
 
 namespace rls::test {
