@@ -19,6 +19,7 @@ extern const std::string_view catalogue;
 // Observing
 extern const std::string_view observe;
 extern const std::string_view denied;
+extern const std::string_view count_slice;
 extern const std::string_view ledger_seen;
 extern const std::string_view raise_wanted;
 extern const std::string_view evidence;
