@@ -15,18 +15,20 @@ Slice read(const Rows& rows) {
   Slice slice;
   if (rows.size() == 0) return slice;
   for (std::size_t row = 0; row < rows.size(); ++row) {
-    slice.rows += rows.integer(row, 1);
+    slice.rows += rows.integer(row, 2);
     if (rows.is_null(row, 0)) continue;
-    slice.projects.push_back({static_cast<std::size_t>(rows.integer(row, 0) - 1),
-                              rows.integer(row, 1),
-                              {rows.integer(row, 2), rows.time(row, 4)},
-                              {rows.integer(row, 3), rows.time(row, 5)}});
+    Slice::Project& project = slice.projects.emplace_back();
+    project.index = static_cast<std::size_t>(rows.integer(row, 0) - 1);
+    project.rows = rows.integer(row, 2);
+    Denials& part = rows.boolean(row, 1) ? project.settled : project.fresh;
+    part.count = rows.integer(row, 3);
+    part.last = rows.time(row, 4);
   }
-  slice.key = text_at(rows, 6);
-  slice.usable_key = text_at(rows, 7);
-  slice.settled_key = text_at(rows, 8);
-  slice.oldest = rows.integer(0, 9);
-  slice.next = rows.integer(0, 10);
+  slice.key = text_at(rows, 5);
+  slice.usable_key = text_at(rows, 6);
+  slice.settled_key = text_at(rows, 7);
+  slice.oldest = rows.integer(0, 8);
+  slice.next = rows.integer(0, 9);
   return slice;
 }
 

@@ -44,7 +44,7 @@ struct Slice {
   };
   std::vector<Project> projects;
   std::int64_t rows = 0;  ///< of the audit table, of all projects
-  /// The greatest key read, the greatest that may become a watermark, the greatest that is settled.
+  /// The greatest key read, what may become a watermark, the greatest that is settled.
   std::optional<std::string> key, usable_key, settled_key;
   /// Numbers of transactions: all below `oldest` have ended, `next` and above had not begun to write.
   std::int64_t oldest = 0, next = 0;
