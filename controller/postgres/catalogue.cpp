@@ -299,7 +299,13 @@ Values audit_values(const Table& table, const AuditRow& row) {
   const Column* const project = table.find(kProject);
   const Column* const time = table.find(kAuditTime);
   const Column* const denied = table.find(kDenied);
+  std::string read;
+  for (const Names names : {kProject, kDenied, kAuditTime, kTableName, kOperation, kUser, kReason}) {
+    const Column* const column = table.find(names);
+    if (column != nullptr && column->may_select) read += (read.empty() ? "a." : ", a.") + column->quoted;
+  }
   return Values{{"audit", table.quoted},
+                {"audit.read", read},
                 {"audit.project_text", project == nullptr ? "" : project->as_text()},
                 {"audit.denied", denied == nullptr ? "" : denied->quoted},
                 {"audit.time", time == nullptr ? "" : time->quoted},
@@ -396,6 +402,10 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
     if (auto key = key_of(audit)) {
       values->merge(Values{{"key", key->column}, {"key.type", key->type}});
       found.count_slice = render(sql::count_slice, *values);
+      values->emplace("recent", render(sql::recent_audit, *values));
+      values->insert_or_assign("audit", "recent");
+      found.recent_by_table = render(sql::violations_by_table, *values);
+      found.recent_samples = render(sql::violation_samples, *values);
       found.first_key = std::move(key->first);
       found.last_key = std::move(key->last);
     }

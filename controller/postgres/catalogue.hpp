@@ -32,6 +32,8 @@ struct Catalogue {
 
   /// Empty where the audit rows cannot be read in the order of a key: each count is then one statement.
   std::string count_slice;
+  /// Of the newest audit rows alone, for projects with too many denials to read them all. Empty like it.
+  std::string recent_by_table, recent_samples;
   std::string first_key, last_key;  ///< of any row, as text
 };
 

@@ -19,7 +19,7 @@ Slice read(const Rows& rows) {
     if (rows.is_null(row, 0)) continue;
     Slice::Project& project = slice.projects.emplace_back();
     project.index = static_cast<std::size_t>(rows.integer(row, 0) - 1);
-    project.rows = rows.integer(row, 2);
+    project.denials = rows.integer(row, 2);
     Denials& part = rows.boolean(row, 1) ? project.settled : project.fresh;
     part.count = rows.integer(row, 3);
     part.last = rows.time(row, 4);
@@ -42,12 +42,13 @@ void Denials::add(const Denials& more) {
 bool Pass::add(const Slice& slice, std::int64_t size) {
   for (const Slice::Project& project : slice.projects) {
     Slice::Project& sum = projects_.at(project.index);
-    sum.rows += project.rows;
+    sum.denials += project.denials;
     sum.settled.add(project.settled);
     sum.fresh.add(project.fresh);
   }
   if (slice.usable_key) usable_key_ = slice.usable_key;
   if (slice.settled_key) settled_key_ = slice.settled_key;
+  rows_ += slice.rows;
   if (slice.rows != 0) {
     oldest_ = slice.oldest;
     next_ = slice.next;
@@ -85,8 +86,8 @@ std::vector<Denials> Watermark::end(std::span<const InPhase> asked, const Pass& 
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto before = projects_.find(asked[i].project);
     const bool counts_on = !pass.whole() && before != projects_.end();
-    Remembered now_known{asked[i].ordinal, {}, pass.whole() ? pass.projects_[i].rows : 0};
-    if (counts_on) now_known.rows = before->second.rows;
+    Remembered now_known{asked[i].ordinal, {}, pass.whole() ? pass.projects_[i].denials : 0};
+    if (counts_on) now_known.denials = before->second.denials;
     // A phase that began since has nothing before the watermark.
     if (counts_on && before->second.ordinal == asked[i].ordinal) now_known.settled = before->second.settled;
     now_known.settled.add(pass.projects_[i].settled);
@@ -101,6 +102,7 @@ std::vector<Denials> Watermark::end(std::span<const InPhase> asked, const Pass& 
     // What was being written during the first count is found soon.
     recount_at_ = now + (key_ ? timeouts.recount : timeouts.settled);
     counted_at_ = now;
+    rows_ = pass.rows_;
     key_ = pass.settled_key_.value_or(pass.first_);
   } else if (pass.settled_key_) {
     key_ = pass.settled_key_;
@@ -111,9 +113,9 @@ std::vector<Denials> Watermark::end(std::span<const InPhase> asked, const Pass& 
   return found;
 }
 
-std::int64_t Watermark::rows_of(const std::string& project) const {
+std::int64_t Watermark::denials_of(std::string_view project) const {
   const auto found = projects_.find(project);
-  return found == projects_.end() ? 0 : found->second.rows;
+  return found == projects_.end() ? 0 : found->second.denials;
 }
 
 std::optional<SqlFailure> count_denials(Connection& connection, const Catalogue& catalogue,

@@ -10,7 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <variant>
+#include <string_view>
 #include <vector>
 
 #include "controller/base/time.hpp"
@@ -38,8 +38,8 @@ struct InPhase {
 /// What one statement found.
 struct Slice {
   struct Project {
-    std::size_t index = 0;  ///< of those asked for
-    std::int64_t rows = 0;  ///< denials, of whatever phase
+    std::size_t index = 0;     ///< of those asked for
+    std::int64_t denials = 0;  ///< of whatever phase
     Denials settled, fresh;
   };
   std::vector<Project> projects;
@@ -74,6 +74,7 @@ class Pass {
   bool whole_;
   std::vector<Slice::Project> projects_;
   std::optional<std::string> usable_key_, settled_key_;
+  std::int64_t rows_ = 0;
   std::int64_t oldest_ = 0, next_ = 0;  // as last seen; 0: no row was read
 };
 
@@ -88,15 +89,17 @@ class Watermark {
   /// Remembers what the pass found, and returns each project's denials. `seen_at`: database time of the look.
   std::vector<Denials> end(std::span<const InPhase> asked, const Pass& pass, const Timeouts& timeouts,
                            Moment now, Time seen_at);
-  /// How many denials of that project there were of whatever phase when all were counted last: so many rows
-  /// an index on project and denial leads to. 0: not known.
-  [[nodiscard]] std::int64_t rows_of(const std::string& project) const;
+  /// How many denials of that project there were, of whatever phase, when all were counted last. 0: not
+  /// known.
+  [[nodiscard]] std::int64_t denials_of(std::string_view project) const;
+  /// So many audit rows there were then.
+  [[nodiscard]] std::int64_t rows() const { return rows_; }
 
  private:
   struct Remembered {
     std::int64_t ordinal = 0;
     Denials settled;
-    std::int64_t rows = 0;
+    std::int64_t denials = 0;  // of whatever phase
   };
   /// A key that becomes the watermark once nobody can be writing below it any more, as far as that is known.
   struct Next {
@@ -107,6 +110,7 @@ class Watermark {
   };
 
   std::map<std::string, Remembered, std::less<>> projects_;
+  std::int64_t rows_ = 0;
   std::optional<std::string> key_;  // none: nothing was counted yet
   std::optional<Next> next_;
   Moment counted_at_{}, recount_at_{};

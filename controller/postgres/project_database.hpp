@@ -123,6 +123,7 @@ class ProjectDatabase {
       std::span<const std::string> projects) = 0;
 
   /// Violations of each project since it entered its phase: by table (≤ 20), newest samples (≤ 5) (R-A7).
+  /// Where Counting::latest has found thousands for a project: of the newest audit rows alone.
   /// MissingTable (terminal) where there is no audit table to read.
   virtual Result<std::vector<api::ViolationsStatus>> violations(std::span<const std::string> projects) = 0;
 

@@ -40,6 +40,7 @@ extern const std::string_view row_blocker;
 extern const std::string_view history;
 extern const std::string_view violations_by_table;
 extern const std::string_view violation_samples;
+extern const std::string_view recent_audit;
 extern const std::string_view count_by_phase;
 
 }  // namespace rls::postgres::sql

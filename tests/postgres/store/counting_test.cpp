@@ -227,6 +227,25 @@ TEST_F(CountingDenials, WhatCannotBeCountedInTimeIsUnknownUntilItCan) {
   EXPECT_TRUE(look().violations_known);
 }
 
+TEST_F(CountingDenials, R_A7_OfThousandsTheNewestAreShown) {
+  restart(0ms, kNever);
+  look();
+  sql("INSERT INTO rls_audit_log (project_id, table_name, operation, would_be_denied, created_at) "
+      "VALUES ('sm', 'documents', 'DELETE', true, clock_timestamp())");
+  deny(20'001);
+  look();
+  deny(1, "echo");
+  const auto report = store->violations(std::vector<std::string>{"sm"});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  ASSERT_EQ(report.value()[0].by_table.size(), 1U) << "the oldest is not among them";
+  EXPECT_EQ(report.value()[0].by_table[0].count, 19'999);
+  EXPECT_EQ(report.value()[0].samples.size(), 5U);
+  sql("DELETE FROM rls_audit_log WHERE table_name = 'nodes'");
+  restart(0ms, kNever);
+  look();
+  EXPECT_EQ(store->violations(std::vector<std::string>{"sm"}).value()[0].by_table[0].table, "documents");
+}
+
 /// An operator with one project, writers that commit when they like, and the truth.
 class AnyInterleaving : public CountingDenials, public testing::WithParamInterface<unsigned> {
  protected:
