@@ -192,7 +192,7 @@ void leave_uncounted(decide::Observation& seen) {
 /// promoted mostly has few denials, which the index finds at once; but where the rows of many projects lie
 /// mixed it leads to the same pages again and again.
 bool read_by_index(const OpenDatabase& database, std::span<const ProjectQuery> queries) {
-  constexpr std::int64_t kDearer = 10;  // a row by the index than in order; measured: 7 and more
+  constexpr std::int64_t kDearer = 20;  // a row by the index than in order; measured: 10 and more
   if (database.catalogue.count_slice.empty()) return true;
   const Watermark& watermark = database.tally.watermark;
   std::int64_t rows = 0;
