@@ -355,7 +355,7 @@ class AnyInterleaving : public CountingDenials, public testing::WithParamInterfa
 };
 
 TEST_P(AnyInterleaving, R_A6_NoPromotionRestsOnWhatALookMissed) {
-  for (int step = 0; step < 1000 && !HasFatalFailure(); ++step) {
+  for (int step = 0; step < 700 && !HasFatalFailure(); ++step) {
     const std::size_t what = any(100);
     if (what < 40) {
       write();
