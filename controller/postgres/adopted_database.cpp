@@ -19,9 +19,10 @@ class AdoptedDatabase final : public ProjectDatabase {
       : settings_(std::move(settings)), schema_(std::move(schema)), timeouts_(timeouts), seam_(seam) {}
 
   Result<DatabaseFacts> open(const Claimant& claimant) override;
-  Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries) override {
+  Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries,
+                                                   Counting counting) override {
     return with<std::vector<decide::Observation>>(
-        [&](OpenDatabase& database) { return postgres::observe(database, queries); });
+        [&](OpenDatabase& database) { return postgres::observe(database, queries, counting); });
   }
   Result<std::vector<MoveResult>> move(std::span<const Move> moves, const DecideAgain& again) override;
   Result<std::vector<std::vector<api::HistoryEntry>>> history(
@@ -54,6 +55,7 @@ class AdoptedDatabase final : public ProjectDatabase {
     Hello hello;
     Catalogue catalogue;
     PolicyCache policies;
+    Tally tally;
     std::string audit_refused;  // by the table itself, when we tried
   };
 
@@ -64,8 +66,9 @@ class AdoptedDatabase final : public ProjectDatabase {
   Result<std::vector<MoveResult>> settle(InDoubt doubt);
   std::optional<Error> not_open() const;
   OpenDatabase opened() {
-    return {*connection_, known_->catalogue,  timeouts_,        claimant_,
-            *epoch_,      known_->hello.utf8, known_->policies, known_->hello.search_path};
+    return {*connection_,     known_->catalogue, timeouts_,
+            claimant_,        *epoch_,           known_->hello.utf8,
+            known_->policies, known_->tally,     known_->hello.search_path};
   }
   /// An error may mean that what we know does not hold any more: then the next `open` looks anew.
   void learn_from(const Error& error);
@@ -158,7 +161,7 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
     log::warn(kLogger, "moves are not mirrored into the audit table; the ledger has them",
               {{"database", settings_.where}, {"why", catalogue->no_audit_rows_because}});
   }
-  known_ = Known{std::move(*hello), std::move(*catalogue), {}, {}};
+  known_ = Known{std::move(*hello), std::move(*catalogue), {}, {}, {}};
   return {};
 }
 

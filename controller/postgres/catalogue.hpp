@@ -33,6 +33,12 @@ struct Catalogue {
 
   std::string observe, observe_uncounted, lock_projects, lock_free_projects, ledger_seen, new_rows, apply,
       set_phases, audit, row_blocker, violations_by_table, violation_samples, count_by_phase;
+
+  /// Empty where the audit rows cannot be read in the order of a key: each count is then one statement.
+  std::string count_slice;
+  /// Of the newest audit rows alone, for projects with too many denials to read them all. Empty like it.
+  std::string recent_by_table, recent_samples;
+  std::string first_key, last_key;  ///< of any row, as text
 };
 
 /// Reads the catalogue of the schema. `role` is quoted, for the remedies.

@@ -106,7 +106,8 @@ Mover::Ended Mover::choose() {
     return held ? Attempt(RowsHeld{std::get<Error>(ended)}) : ended;
   }
   // What goes down needs no evidence: counting it must not be able to hold a demotion up.
-  auto looked = look(database_, queries, Policies::as_last_seen, all_down_ ? Counting::none : Counting::all);
+  auto looked =
+      look(database_, queries, Policies::as_last_seen, all_down_ ? Counting::remembered : Counting::exact);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
   const auto& sightings = std::get<0>(looked).projects;
   for (std::size_t k = 0; k < asked.size(); ++k) {

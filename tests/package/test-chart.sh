@@ -27,7 +27,8 @@ refuses() {
 
 test_lint() { helm lint --strict "$chart" && helm lint --strict "$chart" --set "$secrets"; }
 test_bad_values_are_refused_with_their_reason() {
-  refuses "at '/replicas': maximum: got 2, want 1" --set replicas=2
+  refuses "at '/replicas': maximum: got 11, want 10" --set replicas=11
+  refuses "replicas: without leader election (config.leaderElect) there may be only one" --set-string config.leaderElect=off
   refuses "at '/logLevel': value must be one of 'debug', 'info', 'warn', 'error'" --set logLevel=loud
   refuses "at '/workers': minimum: got 0, want 1" --set workers=0
   refuses "additional properties 'watchNamespaces' not allowed" --set watchNamespaces=a
@@ -106,6 +107,8 @@ test_the_same_rights_as_the_manifests() {
   same_field ClusterRole '{.metadata.name}{.rules}'
   same_field ClusterRoleBinding '{.metadata.name}{.subjects}{.roleRef}'
   same_field ServiceAccount '{.metadata.namespace}{.metadata.name}'
+  same_field Role '{.metadata.namespace}{.metadata.name}{.rules}'
+  same_field RoleBinding '{.metadata.namespace}{.metadata.name}{.subjects}{.roleRef}'
 }
 test_the_same_pod_as_the_manifests() {
   same_field Deployment '{.spec.replicas}{.spec.strategy}{.spec.template.spec}'

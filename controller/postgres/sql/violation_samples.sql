@@ -1,5 +1,5 @@
 -- The five newest of each project since it entered its phase.
-SELECT asked.n, v.table_name, v.operation, v.user_name, v.reason,
+{{recent}}SELECT asked.n, v.table_name, v.operation, v.user_name, v.reason,
        (extract(epoch FROM least(v.time, clock_timestamp())) * 1000000)::bigint
 FROM unnest($1::text[]) WITH ORDINALITY AS asked(project, n)
 LEFT JOIN {{status}} s ON s.{{status.project_text}} = asked.project

@@ -1,5 +1,5 @@
 -- Since each project entered its phase: the 20 tables with most violations, with the sums over all tables.
-SELECT n, table_name, count, total, (extract(epoch FROM least(last, clock_timestamp())) * 1000000)::bigint
+{{recent}}SELECT n, table_name, count, total, (extract(epoch FROM least(last, clock_timestamp())) * 1000000)::bigint
 FROM (
   SELECT p.n, {{audit.table_text}} AS table_name, count(*) AS count,
          (sum(count(*)) OVER each_project)::bigint AS total,

@@ -30,6 +30,7 @@ struct FakeWorld {
     Phase last_ours = Phase::pending;
     Time since = at("2026-01-01T00:00:00Z");
     decide::ViolationCount violations{};
+    decide::ViolationCount late{};  ///< of them, what only an exact count finds
     std::optional<decide::HoldRow> hold{};
     std::optional<Phase> wanted_at_drift{};
     std::int64_t drift_number = 0;
@@ -43,7 +44,7 @@ struct FakeWorld {
   std::function<void()> while_observed;  ///< what happens while projects are looked at
   std::string system_identifier = "7000";
   api::AdoptedStatus adopted;
-  int opens = 0, observes = 0, transactions = 0;
+  int opens = 0, observes = 0, exact_counts = 0, transactions = 0;
 };
 
 class FakeDatabase final : public postgres::ProjectDatabase {
@@ -56,12 +57,24 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     if (auto changed = postgres::refuse_system(claimant, world_.system_identifier)) return *changed;
     return postgres::DatabaseFacts{"15.0", world_.system_identifier, 1};
   }
-  Result<std::vector<decide::Observation>> observe(std::span<const postgres::ProjectQuery> queries) override {
-    ++world_.observes;
+  Result<std::vector<decide::Observation>> observe(std::span<const postgres::ProjectQuery> queries,
+                                                   postgres::Counting counting) override {
+    ++(counting == postgres::Counting::exact ? world_.exact_counts : world_.observes);
     if (world_.while_observed) world_.while_observed();
     if (world_.observe_error) return *world_.observe_error;
     std::vector<decide::Observation> out;
-    for (const auto& query : queries) out.push_back(look(query.project));
+    for (const auto& query : queries) {
+      out.push_back(look(query.project));
+      const auto project = world_.projects.find(query.project);
+      if (project == world_.projects.end()) continue;
+      if (counting == postgres::Counting::exact) {
+        project->second.violations = out.back().violations;  // what was found is remembered
+        project->second.late = {};
+      } else {
+        out.back().violations = project->second.violations;
+        out.back().violations_exact = false;
+      }
+    }
     return out;
   }
   Result<std::vector<postgres::MoveResult>> move(std::span<const postgres::Move> moves,
@@ -138,6 +151,8 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     seen.drift_number = found->second.drift_number;
     seen.hold = found->second.hold;
     seen.violations = found->second.violations;
+    seen.violations.count += found->second.late.count;
+    seen.violations.last = std::max(seen.violations.last, found->second.late.last);
     seen.evidence.state = decide::Evidence::State::complete;
     return seen;
   }

@@ -78,6 +78,46 @@ TEST(Reconciler, TheWholeDatabaseIsSeenWithOneStatement) {
   EXPECT_EQ(bench.world.transactions, 0);
 }
 
+TEST(Reconciler, R_A6_OnlyWhoWouldGoUpIsCountedExactly) {
+  Bench bench;
+  bench.world.projects["soaking"] = {
+      .phase = Phase::shadow, .last_ours = Phase::shadow, .since = bench.world.now};
+  bench.world.projects["denied"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.world.projects["denied"].violations = {1, bench.world.projects["denied"].since};
+  bench.apply("soaking", Phase::enforcing);
+  bench.apply("denied", Phase::enforcing);
+  bench.look_at_database();
+  EXPECT_EQ(bench.world.exact_counts, 0);
+  bench.world.projects["due"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.apply("due", Phase::enforcing);
+  bench.look_at_database();
+  EXPECT_EQ(bench.world.exact_counts, 1);
+  EXPECT_EQ(bench.world.projects["due"].phase, Phase::enforcing);
+}
+
+TEST(Reconciler, R_A6_WhatOnlyTheExactCountFindsBlocksAndIsFoundOnce) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.world.projects["sm"].late = {1, bench.world.now};
+  bench.apply("sm", Phase::enforcing);
+  for (int i = 0; i < 3; ++i) bench.look_at_database();
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::shadow);
+  EXPECT_EQ(bench.status("sm").blocked_by, "SoakTime,Violations");
+  EXPECT_EQ(bench.world.transactions, 0);
+  EXPECT_EQ(bench.world.exact_counts, 1) << "it is remembered";
+}
+
+TEST(Reconciler, R_A6_WhatCameBetweenTheExactCountAndTheLocksBlocks) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.apply("sm", Phase::enforcing);
+  bench.world.before_locks = [&] { bench.world.projects["sm"].late = {1, bench.world.now}; };
+  for (int i = 0; i < 3; ++i) bench.look_at_database();
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::shadow);
+  EXPECT_EQ(bench.world.transactions, 1);
+  EXPECT_EQ(bench.world.exact_counts, 2);
+}
+
 TEST(Reconciler, MovesManyInTransactionsOf256) {
   Bench bench;
   for (int i = 0; i < 600; ++i) {
