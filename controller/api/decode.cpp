@@ -68,12 +68,13 @@ class Fields {
   }
 
   /// The object under `key`; an empty one where it is absent.
-  [[nodiscard]] Fields child(std::string_view key) const { return child(key, problem_); }
+  [[nodiscard]] Fields child(std::string_view key) const& { return child(key, problem_); }
   /// The same, with its problems noted elsewhere.
-  [[nodiscard]] Fields child(std::string_view key, Problem& problem) const {
+  [[nodiscard]] Fields child(std::string_view key, Problem& problem) const& {
     dom::element value;
     return find(key, value) ? Fields(value, key, problem, this) : Fields(key, problem, this);
   }
+  Fields child(std::string_view key) const&& = delete;  // it would outlive its parent
 
   void text(std::string_view key, std::string& out) const {
     std::string_view view;
@@ -240,7 +241,8 @@ ObjectMeta read_meta(const Fields& document) {
 }
 
 void read_annotations(const Fields& document, RlsMigration& migration) {
-  const Fields annotations = document.child("metadata").child("annotations");
+  const Fields metadata = document.child("metadata");
+  const Fields annotations = metadata.child("annotations");
   annotations.text(kRequestedAtAnnotation, migration.requested_at);
   migration.requested_at = cut(migration.requested_at, kMaxEcho);
   annotations.text(kAdoptPhaseAnnotation, migration.adopt_phase);
@@ -490,7 +492,8 @@ Result<RlsDatabase> decode_database(std::string_view json) {
   return with_document<RlsDatabase>(json, [](const Fields& document) {
     RlsDatabase database;
     database.meta = read_meta(document);
-    const Fields annotations = document.child("metadata").child("annotations");
+    const Fields metadata = document.child("metadata");
+    const Fields annotations = metadata.child("annotations");
     annotations.text(kAcceptSystemAnnotation, database.accept_system);
     annotations.text(kTakeOverAnnotation, database.take_over);
     database.spec = read_database_spec(document);
