@@ -107,7 +107,8 @@ class Operator {
             clock_),
         events_(*client_, clock_, host_name(), [this] { telemetry_.event_dropped(); }),
         writer_(
-            *client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); }, &events_),
+            *client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); },
+            [this] { return sessions_.leading(); }, &events_),
         telemetry_(options, caches_, queue_, *client_, clock_),
         reconciler_(caches_, queue_, sessions_, writer_, telemetry_, clock_,
                     [this](const std::string& why) { give_up(why); }, {options.observe_interval}),
@@ -165,11 +166,11 @@ class Operator {
     workers_.clear();
     cutter.request_stop();
     cutter.join();
-    // No SQL any more: the next one may begin. What is left to be written tells what was.
+    writer_.drain(kFinishStatus);
+    // No SQL any more, and all is told: the next one may begin.
     candidate_ = {};
     elector_.release();
     watchers_.clear();
-    writer_.drain(kFinishStatus);
     pacer_ = {};
     teller_ = {};
     events_.drain(kFinishEvents);
