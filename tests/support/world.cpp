@@ -3,10 +3,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 
@@ -49,8 +51,16 @@ void install_once() {
   (void)done;
 }
 
+/// One value of the administrator's kubeconfig by JSONPath.
+std::string of_kubeconfig(const std::string& path) {
+  return trimmed(
+      must(run({kubectl_program(), "config", "view", "--raw", "--minify", "-o", "jsonpath={" + path + "}"}),
+           "reading the kubeconfig")
+          .out);
+}
+
 std::string unique(const std::string& prefix) {
-  static int count = 0;
+  static std::atomic<int> count = 0;
   return prefix + "-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
 }
 
@@ -104,10 +114,15 @@ World::World() : ns_(unique("e2e")), admin_uri_(required_environment("DATABASE_U
 
   database_ = ns_;
   must(run({"psql", "-qX", admin_uri_, "-c", "CREATE DATABASE \"" + database_ + "\""}), "CREATE DATABASE");
-  must(run({"psql", "-qX", "-v", "app_password=" + app_password_, "-v",
-            "operator_password=" + operator_password_, "-v", "rows=20", "-f",
-            kSource + "/dev/sample/install.sql", uri("", "", database_)}),
-       "installing the sample");
+  {
+    // It alters roles, which all databases share: not two at a time.
+    static std::mutex installing;
+    const std::lock_guard lock(installing);
+    must(run({"psql", "-qX", "-v", "app_password=" + app_password_, "-v",
+              "operator_password=" + operator_password_, "-v", "rows=20", "-f",
+              kSource + "/dev/sample/install.sql", uri("", "", database_)}),
+         "installing the sample");
+  }
   must(kubectl({"create", "namespace", ns_}), "creating the namespace");
   write_kubeconfig();
   must(apply(R"(apiVersion: rbac.authorization.k8s.io/v1
@@ -140,23 +155,23 @@ World::~World() {
 /// The service account's own kubeconfig, with a token from the TokenRequest API: least privilege is tested,
 /// too.
 void World::write_kubeconfig() {
-  const auto config = [&](const char* path) {
-    return trimmed(
-        must(kubectl({"config", "view", "--raw", "--minify", "-o", std::string("jsonpath={") + path + "}"}),
-             "reading the kubeconfig")
-            .out);
-  };
   token_ = trimmed(
       must(run({kubectl_program(), "-n", kAccountNamespace, "create", "token", kAccount, "--duration=2h"}),
            "creating a token")
           .out);
+  use_kubeconfig("server: '" + api_server() + "', certificate-authority-data: '" +
+                     of_kubeconfig(".clusters[0].cluster.certificate-authority-data") + "'",
+                 "token: '" + token_ + "'");
+}
+
+std::string World::api_server() { return of_kubeconfig(".clusters[0].cluster.server"); }
+
+void World::use_kubeconfig(const std::string& cluster, const std::string& user) {
   std::ofstream file(directory_ + "/kubeconfig");
   file << "apiVersion: v1\nkind: Config\ncurrent-context: o\n"
-       << "clusters: [{name: o, cluster: {server: '" << config(".clusters[0].cluster.server")
-       << "', certificate-authority-data: '" << config(".clusters[0].cluster.certificate-authority-data")
-       << "'}}]\n"
+       << "clusters: [{name: o, cluster: {" << cluster << "}}]\n"
        << "contexts: [{name: o, context: {cluster: o, user: o}}]\n"
-       << "users: [{name: o, user: {token: '" << token_ << "'}}]\n";
+       << "users: [{name: o, user: {" << user << "}}]\n";
 }
 
 std::string World::uri(const std::string& user, const std::string& password,
