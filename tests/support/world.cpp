@@ -40,7 +40,7 @@ void install_once() {
   static const bool done = [] {
     const std::string kubectl = kubectl_program();
     must(run({kubectl, "apply", "--server-side", "-k", kSource + "/manifests/crds"}), "installing the CRDs");
-    must(run({kubectl, "apply", "-k", kSource + "/manifests/rbac"}), "installing the RBAC");
+    World::install_rights();
     for (const char* plural : {"rlsdatabases", "rlsmigrations"}) {
       must(run({kubectl, "wait", "--for=condition=Established", "--timeout=30s",
                 std::string("crd/") + plural + ".rls-operator.dev"}),
@@ -162,6 +162,10 @@ void World::write_kubeconfig() {
   use_kubeconfig("server: '" + api_server() + "', certificate-authority-data: '" +
                      of_kubeconfig(".clusters[0].cluster.certificate-authority-data") + "'",
                  "token: '" + token_ + "'");
+}
+
+void World::install_rights() {
+  must(run({kubectl_program(), "apply", "-k", kSource + "/manifests/rbac"}), "installing the RBAC");
 }
 
 std::string World::api_server() { return of_kubeconfig(".clusters[0].cluster.server"); }
