@@ -6,6 +6,8 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <mutex>
 #include <thread>
 
 #include "tests/faults/api/scenario.hpp"
@@ -37,6 +39,13 @@ class Credentials : public testing::Test {
     all[project] = phase;
     ASSERT_TRUE(proxied.reaches(all)) << proxied.missing(all);
   }
+  /// A new token of the operator's service account; `more`: arguments of kubectl.
+  std::string new_token(std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"-n", kSystem, "create", "token", "rls-operator"});
+    std::string made = world.kubectl(more).out;
+    while (!made.empty() && made.back() == '\n') made.pop_back();
+    return made;
+  }
   void TearDown() override {
     EXPECT_TRUE(world.operator_process().running());
     EXPECT_EQ(proxied.lies(), "");
@@ -45,27 +54,23 @@ class Credentials : public testing::Test {
   std::map<std::string, std::string> all;
   // What hooks use outlives the proxy's threads.
   std::atomic<bool> rotated = false, refused = false;
+  std::mutex mutex;
+  std::string current_token;  // guarded by mutex
   ProxiedWorld proxied;
   World& world = proxied.world;
 };
 
 TEST_F(Credentials, ARevokedTokenIsReplacedByThatOfTheFile) {
-  const auto token = [&](std::vector<std::string> more) {
-    more.insert(more.begin(), {"-n", kSystem, "create", "token", "rls-operator"});
-    std::string made = world.kubectl(more).out;
-    while (!made.empty() && made.back() == '\n') made.pop_back();
-    return made;
-  };
   const std::string binding = "of-" + world.ns();
   ASSERT_TRUE(world.kubectl({"-n", kSystem, "create", "secret", "generic", binding}).ok());
-  const std::string revoked = token({"--bound-object-kind", "Secret", "--bound-object-name", binding});
+  const std::string revoked = new_token({"--bound-object-kind", "Secret", "--bound-object-name", binding});
   write("token", revoked);
   start();
 
   proxied.proxy.on_reply([this, revoked](const ApiRequest& request, int status) {
     if (status == 401 && request.token == revoked) refused = true;
   });
-  write("token", token({}));
+  write("token", new_token());
   ASSERT_TRUE(world.kubectl({"-n", kSystem, "delete", "secret", binding}).ok());
   // The server itself remembers tokens for some seconds; the operator for a minute, or until it is refused.
   ASSERT_TRUE(world.eventually([&] { return refused.load(); }));
@@ -181,6 +186,56 @@ TEST_F(Credentials, ANewPasswordInTheSecretIsUsedByTheNextTransition) {
   EXPECT_EQ(proxied.ledger(),
             "motoko: >pending pending>shadow shadow>pending; sm: >pending pending>shadow shadow>pending");
   EXPECT_EQ(world.operator_process().log().find(password), std::string::npos);
+}
+
+TEST_F(Credentials, AllOfThemChangeAllTheTimeWhileProjectsMove) {
+  proxied.proxy.on_request([this](ApiRequest& request) -> Verdict {
+    const std::lock_guard lock(mutex);
+    if (request.token != current_token) return Verdict::refusal(401, "Unauthorized");
+    return {};
+  });
+  current_token = world.token();
+  start();
+  std::vector<std::unique_ptr<rls::kube::test::TestCa>> authorities;
+  int rotations = 0;
+  std::jthread rotator([&](const std::stop_token& stop) {
+    for (; !stop.stop_requested(); ++rotations) {
+      const std::string token = new_token();
+      write("token", token);
+      {
+        const std::lock_guard lock(mutex);
+        current_token = token;
+      }
+      std::this_thread::sleep_for(500ms);
+      const auto& authority = authorities.emplace_back(
+          std::make_unique<rls::kube::test::TestCa>("ca " + std::to_string(rotations)));
+      proxied.proxy.use(authority->issue("api proxy", "IP:127.0.0.1"));
+      write("ca.pem", authority->pem());
+      proxied.proxy.cut_all();
+      std::this_thread::sleep_for(500ms);
+      const std::string password = "rotated-canary-" + std::to_string(rotations);
+      std::string uri = world.operator_uri();
+      uri.replace(uri.find(world.operator_password()), world.operator_password().size(), password);
+      world.sql("ALTER ROLE rls_operator_role PASSWORD '" + password + "'");
+      world.create_secret(uri);
+      world.end_connections();
+      std::this_thread::sleep_for(1s);
+    }
+  });
+  for (int round = 0; round < 3; ++round) {
+    go("motoko", "shadow");
+    go("sm", "pending");
+    go("motoko", "pending");
+    go("sm", "shadow");
+  }
+  rotator.request_stop();
+  rotator.join();
+  EXPECT_GE(rotations, 3);
+  EXPECT_EQ(proxied.ledger(),
+            "motoko: >pending pending>shadow shadow>pending pending>shadow shadow>pending pending>shadow "
+            "shadow>pending; "
+            "sm: >pending pending>shadow shadow>pending pending>shadow shadow>pending pending>shadow "
+            "shadow>pending pending>shadow");
 }
 
 }  // namespace
