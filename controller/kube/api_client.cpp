@@ -146,8 +146,7 @@ Result<std::unique_ptr<Client>> make_client(const ClientOptions& options, Seam& 
   if (!transport) return transport.error();
   ReflectorTuning tuning = real_tuning();
   tuning.relist = options.relist_interval;
-  return std::unique_ptr<Client>(
-      std::make_unique<ApiClient>(std::move(*transport), seam, std::move(tuning)));
+  return std::unique_ptr<Client>(std::make_unique<ApiClient>(std::move(*transport), seam, std::move(tuning)));
 }
 
 std::string default_namespace(const ClientOptions& options) {

@@ -115,9 +115,9 @@ class Matrix : public testing::Test {
   std::vector<FaultAt> events, calls;
 };
 
-TEST_F(Matrix, EachEventOfAWatchIsSurvivedWhateverBecomesOfIt) { play_all(part_of(events, most(36))); }
+TEST_F(Matrix, EachEventOfAWatchIsSurvivedWhateverBecomesOfIt) { play_all(part_of(events, most(30))); }
 
-TEST_F(Matrix, EachCallIsSurvivedWhateverBecomesOfIt) { play_all(part_of(calls, most(36))); }
+TEST_F(Matrix, EachCallIsSurvivedWhateverBecomesOfIt) { play_all(part_of(calls, most(30))); }
 
 }  // namespace
 }  // namespace rls::test
