@@ -263,8 +263,9 @@ class Operator {
   }
 
   static api::ObjectName lease_of(const Options& options) {
-    return {options.lease_namespace.empty() ? kube::default_namespace({options.kubeconfig, options.context})
-                                            : options.lease_namespace,
+    return {options.lease_namespace.empty()
+                ? kube::default_namespace({.kubeconfig = options.kubeconfig, .context = options.context})
+                : options.lease_namespace,
             options.lease_name};
   }
 
@@ -307,7 +308,9 @@ Result<std::string> install_id_of(const Options& options, kube::Client& client,
   if (!options.install_id.empty()) return options.install_id;
   for (auto pause = 200ms; !stopping; pause = std::min<std::chrono::milliseconds>(pause * 2, 10s)) {
     const auto uid = reconcile::cluster_id(client);
-    if (uid) return *uid + "/" + kube::default_namespace({options.kubeconfig, options.context});
+    if (uid)
+      return *uid + "/" +
+             kube::default_namespace({.kubeconfig = options.kubeconfig, .context = options.context});
     log::warn(kLogger, "the cluster's identity cannot be read yet", {{"err", uid.error().message}});
     for (auto waited = 0ms; waited < pause && !stopping; waited += 50ms) std::this_thread::sleep_for(50ms);
   }
@@ -324,7 +327,7 @@ int run(const Options& options) {
   log::info(kLogger, "starting", {{"version", RLS_VERSION}, {"namespace", options.ns}});
 
   const std::unique_ptr<Seam> seam = make_seam(options);
-  auto client = kube::make_client({options.kubeconfig, options.context}, *seam);
+  auto client = kube::make_client({options.kubeconfig, options.context, options.relist_interval}, *seam);
   if (!client) {
     log::error(kLogger, "cannot start", {{"reason", client.error().reason}, {"err", client.error().message}});
     return 1;

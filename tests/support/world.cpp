@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 
@@ -39,7 +41,7 @@ void install_once() {
   static const bool done = [] {
     const std::string kubectl = kubectl_program();
     must(run({kubectl, "apply", "--server-side", "-k", kSource + "/manifests/crds"}), "installing the CRDs");
-    must(run({kubectl, "apply", "-k", kSource + "/manifests/rbac"}), "installing the RBAC");
+    World::install_rights();
     for (const char* plural : {"rlsdatabases", "rlsmigrations"}) {
       must(run({kubectl, "wait", "--for=condition=Established", "--timeout=30s",
                 std::string("crd/") + plural + ".rls-operator.dev"}),
@@ -50,8 +52,16 @@ void install_once() {
   (void)done;
 }
 
+/// One value of the administrator's kubeconfig by JSONPath.
+std::string of_kubeconfig(const std::string& path) {
+  return trimmed(
+      must(run({kubectl_program(), "config", "view", "--raw", "--minify", "-o", "jsonpath={" + path + "}"}),
+           "reading the kubeconfig")
+          .out);
+}
+
 std::string unique(const std::string& prefix) {
-  static int count = 0;
+  static std::atomic<int> count = 0;
   return prefix + "-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
 }
 
@@ -105,10 +115,15 @@ World::World() : ns_(unique("e2e")), admin_uri_(required_environment("DATABASE_U
 
   database_ = ns_;
   must(run({"psql", "-qX", admin_uri_, "-c", "CREATE DATABASE \"" + database_ + "\""}), "CREATE DATABASE");
-  must(run({"psql", "-qX", "-v", "app_password=" + app_password_, "-v",
-            "operator_password=" + operator_password_, "-v", "rows=20", "-f",
-            kSource + "/dev/sample/install.sql", uri("", "", database_)}),
-       "installing the sample");
+  {
+    // It alters roles, which all databases share: not two at a time.
+    static std::mutex installing;
+    const std::lock_guard lock(installing);
+    must(run({"psql", "-qX", "-v", "app_password=" + app_password_, "-v",
+              "operator_password=" + operator_password_, "-v", "rows=20", "-f",
+              kSource + "/dev/sample/install.sql", uri("", "", database_)}),
+         "installing the sample");
+  }
   must(kubectl({"create", "namespace", ns_}), "creating the namespace");
   write_kubeconfig();
   must(apply(R"(apiVersion: rbac.authorization.k8s.io/v1
@@ -141,23 +156,27 @@ World::~World() {
 /// The service account's own kubeconfig, with a token from the TokenRequest API: least privilege is tested,
 /// too.
 void World::write_kubeconfig() {
-  const auto config = [&](const char* path) {
-    return trimmed(
-        must(kubectl({"config", "view", "--raw", "--minify", "-o", std::string("jsonpath={") + path + "}"}),
-             "reading the kubeconfig")
-            .out);
-  };
   token_ = trimmed(
       must(run({kubectl_program(), "-n", kAccountNamespace, "create", "token", kAccount, "--duration=2h"}),
            "creating a token")
           .out);
+  use_kubeconfig("server: '" + api_server() + "', certificate-authority-data: '" +
+                     of_kubeconfig(".clusters[0].cluster.certificate-authority-data") + "'",
+                 "token: '" + token_ + "'");
+}
+
+void World::install_rights() {
+  must(run({kubectl_program(), "apply", "-k", kSource + "/manifests/rbac"}), "installing the RBAC");
+}
+
+std::string World::api_server() { return of_kubeconfig(".clusters[0].cluster.server"); }
+
+void World::use_kubeconfig(const std::string& cluster, const std::string& user) {
   std::ofstream file(directory_ + "/kubeconfig");
   file << "apiVersion: v1\nkind: Config\ncurrent-context: o\n"
-       << "clusters: [{name: o, cluster: {server: '" << config(".clusters[0].cluster.server")
-       << "', certificate-authority-data: '" << config(".clusters[0].cluster.certificate-authority-data")
-       << "'}}]\n"
+       << "clusters: [{name: o, cluster: {" << cluster << "}}]\n"
        << "contexts: [{name: o, context: {cluster: o, user: o}}]\n"
-       << "users: [{name: o, user: {token: '" << token_ << "'}}]\n";
+       << "users: [{name: o, user: {" << user << "}}]\n";
 }
 
 std::string World::uri(const std::string& user, const std::string& password,
