@@ -342,10 +342,13 @@ void CpprestTransport::send(Request request, std::function<void(Result<Response>
   if (state != ExecPlugin::State::fresh) {
     const std::lock_guard lock(mutex_);
     renew_ = true;
-    if (state == ExecPlugin::State::stale) waiting_.push_back({call, std::move(request)});
     asked_.notify_all();
+    if (state == ExecPlugin::State::stale) {
+      waiting_.push_back({call, std::move(request)});
+      return;
+    }
   }
-  if (state != ExecPlugin::State::stale) dispatch(call, request);
+  dispatch(call, request);
 }
 
 void CpprestTransport::dispatch(const std::shared_ptr<Unary>& call, const Request& request) {

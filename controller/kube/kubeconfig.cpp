@@ -205,7 +205,7 @@ ExecCluster exec_cluster(const File& file, const YAML::Node& cluster, const std:
 /// A yes or no; missing is no.
 bool yes(const File& file, const YAML::Node& map, const char* key, const std::string& field) {
   const std::string text = file.scalar(map, key, field);
-  if (text != "" && text != "true" && text != "false")
+  if (!text.empty() && text != "true" && text != "false")
     file.refuse(field + "." + key, "true or false is expected");
   return text == "true";
 }

@@ -77,7 +77,7 @@ struct Rules {
 ReflectorStep step(ReflectorState state, const Happening& happening) {
   Rules rules{std::move(state), {}};
   std::visit(rules, happening);
-  return {std::move(rules.state), std::move(rules.orders)};
+  return {std::move(rules.state), rules.orders};
 }
 
 }  // namespace rls::kube

@@ -6,10 +6,10 @@ namespace rls::decide::gates {
 GateResult hold(const GateInput& input) {
   const api::RlsMigration& migration = input.migration;
   GateResult result{.name = "Hold", .state = api::GateState::passed};
-  const auto block = [&](std::string message) {
+  const auto block = [&](const std::string& message) {
     result.state = api::GateState::blocked;
     if (!result.message.empty()) result.message += "; ";
-    result.message += std::move(message);
+    result.message += message;
   };
   if (!migration.hold_at_unreadable.empty()) {
     block("annotation " + std::string(api::kHoldAtAnnotation) + " is " +
