@@ -66,11 +66,45 @@ struct DatabaseSpec {
   bool operator==(const DatabaseSpec&) const = default;
 };
 
+/// A table of the application's that is used.
+struct AdoptedTable {
+  std::string name;  ///< as SQL writes it: acme.rls_audit_log
+  /// The columns used: meaning (project, phase, time, …) → name as SQL writes it. What is not there is
+  /// missing.
+  std::map<std::string, std::string> columns;
+  bool operator==(const AdoptedTable&) const = default;
+};
+
+/// What was found in an adopted database, and what is made of it. Definitions alone, no data, and nothing
+/// that changes by itself.
+struct AdoptedStatus {
+  AdoptedTable status_table;
+  std::string phase_type;                   ///< "enum acme.rollout", "text"
+  std::optional<AdoptedTable> audit_table;  ///< none: there is none
+  std::string registry_table;               ///< as SQL writes it; empty: there is none that can be read
+  std::string uncounted_because;            ///< why violations cannot be counted; empty: they are
+  std::string
+      unmirrored_because;  ///< why moves get no row in the audit table; empty: they do, as far as known
+  std::string
+      no_first_row_because;  ///< why registered projects get no row in the status table; empty: they do
+
+  struct Evidence {
+    std::string state;          ///< Complete, Incomplete, Unknown
+    std::int64_t tables = 0;    ///< with policies
+    std::int64_t recorded = 0;  ///< of these, how many record what enforcing would deny
+    bool reads = false;         ///< reads are recorded, too, on all of them
+    std::string message;        ///< where not complete
+    bool operator==(const Evidence&) const = default;
+  } evidence;
+  bool operator==(const AdoptedStatus&) const = default;
+};
+
 struct DatabaseStatus {
   std::int64_t observed_generation = -1;
   std::string server_version;     ///< "15.18"
   std::string system_identifier;  ///< of the cluster that was first seen; another one needs an explicit yes
   std::map<std::string, std::int64_t> projects;  ///< number of projects in the database by phase
+  std::optional<AdoptedStatus> adopted;          ///< as last seen
   std::vector<Condition> conditions;
   bool operator==(const DatabaseStatus&) const = default;
 };

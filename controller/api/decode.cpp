@@ -68,12 +68,13 @@ class Fields {
   }
 
   /// The object under `key`; an empty one where it is absent.
-  [[nodiscard]] Fields child(std::string_view key) const { return child(key, problem_); }
+  [[nodiscard]] Fields child(std::string_view key) const& { return child(key, problem_); }
   /// The same, with its problems noted elsewhere.
-  [[nodiscard]] Fields child(std::string_view key, Problem& problem) const {
+  [[nodiscard]] Fields child(std::string_view key, Problem& problem) const& {
     dom::element value;
     return find(key, value) ? Fields(value, key, problem, this) : Fields(key, problem, this);
   }
+  Fields child(std::string_view key) const&& = delete;  // it would outlive its parent
 
   void text(std::string_view key, std::string& out) const {
     std::string_view view;
@@ -163,6 +164,17 @@ class Fields {
     }
   }
 
+  /// `use(name, text)` for each member of the object under `key`.
+  template <class Use>
+  void each_text(std::string_view key, Use use) const {
+    dom::object members;
+    if (!read(key, members, "an object")) return;
+    for (const dom::key_value_pair& member : members) {
+      std::string_view text;
+      if (member.value.get(text) == simdjson::SUCCESS) use(member.key, text);
+    }
+  }
+
   void note(std::string_view key, std::string_view what) const {
     problem_.note("InvalidSpec", path(key) + ": " + std::string(what));
   }
@@ -229,7 +241,8 @@ ObjectMeta read_meta(const Fields& document) {
 }
 
 void read_annotations(const Fields& document, RlsMigration& migration) {
-  const Fields annotations = document.child("metadata").child("annotations");
+  const Fields metadata = document.child("metadata");
+  const Fields annotations = metadata.child("annotations");
   annotations.text(kRequestedAtAnnotation, migration.requested_at);
   migration.requested_at = cut(migration.requested_at, kMaxEcho);
   annotations.text(kAdoptPhaseAnnotation, migration.adopt_phase);
@@ -406,6 +419,35 @@ std::optional<ViolationsStatus> read_violations(const Fields& status) {
   return violations;
 }
 
+AdoptedTable read_table(const Fields& table) {
+  AdoptedTable out;
+  table.text("name", out.name);
+  table.each_text("columns", [&](std::string_view meaning, std::string_view column) {
+    out.columns.emplace(meaning, column);
+  });
+  return out;
+}
+
+std::optional<AdoptedStatus> read_adopted(const Fields& status) {
+  if (!status.has("adopted")) return std::nullopt;
+  AdoptedStatus adopted;
+  const Fields fields = status.child("adopted");
+  adopted.status_table = read_table(fields.child("statusTable"));
+  fields.child("statusTable").text("phaseType", adopted.phase_type);
+  if (fields.has("auditTable")) adopted.audit_table = read_table(fields.child("auditTable"));
+  fields.text("registryTable", adopted.registry_table);
+  fields.text("uncountedBecause", adopted.uncounted_because);
+  fields.text("unmirroredBecause", adopted.unmirrored_because);
+  fields.text("noFirstRowBecause", adopted.no_first_row_because);
+  const Fields evidence = fields.child("evidence");
+  evidence.text("state", adopted.evidence.state);
+  evidence.integer("tablesWithPolicies", adopted.evidence.tables, 0, kMaxInteger);
+  evidence.integer("tablesRecorded", adopted.evidence.recorded, 0, kMaxInteger);
+  evidence.boolean("readsRecorded", adopted.evidence.reads);
+  evidence.text("message", adopted.evidence.message);
+  return adopted;
+}
+
 /// The `status` of a document, with problems noted where nobody looks.
 template <class Status, class Read>
 Status read_status(const Fields& document, Read read) {
@@ -450,7 +492,8 @@ Result<RlsDatabase> decode_database(std::string_view json) {
   return with_document<RlsDatabase>(json, [](const Fields& document) {
     RlsDatabase database;
     database.meta = read_meta(document);
-    const Fields annotations = document.child("metadata").child("annotations");
+    const Fields metadata = document.child("metadata");
+    const Fields annotations = metadata.child("annotations");
     annotations.text(kAcceptSystemAnnotation, database.accept_system);
     annotations.text(kTakeOverAnnotation, database.take_over);
     database.spec = read_database_spec(document);
@@ -460,6 +503,7 @@ Result<RlsDatabase> decode_database(std::string_view json) {
       fields.each_number("projects", [&](std::string_view phase, std::int64_t count) {
         status.projects.emplace(phase, count);
       });
+      status.adopted = read_adopted(fields);
     });
     return database;
   });

@@ -73,6 +73,40 @@ void write_violations(JsonWriter& json, const ViolationsStatus& violations) {
   json.end_object();
 }
 
+void write_texts(JsonWriter& json, std::string_view name, const std::map<std::string, std::string>& texts) {
+  if (texts.empty()) return;
+  json.key(name).begin_object();
+  for (const auto& [key, text] : texts) json.key(well_formed(key)).value(text);
+  json.end_object();
+}
+
+void write_adopted(JsonWriter& json, const AdoptedStatus& adopted) {
+  json.key("adopted").begin_object();
+  json.key("statusTable").begin_object();
+  json.member("name", adopted.status_table.name);
+  write_texts(json, "columns", adopted.status_table.columns);
+  json.member("phaseType", adopted.phase_type);
+  json.end_object();
+  if (adopted.audit_table) {
+    json.key("auditTable").begin_object();
+    json.member("name", adopted.audit_table->name);
+    write_texts(json, "columns", adopted.audit_table->columns);
+    json.end_object();
+  }
+  json.member("registryTable", adopted.registry_table);
+  json.member("uncountedBecause", adopted.uncounted_because);
+  json.member("unmirroredBecause", adopted.unmirrored_because);
+  json.member("noFirstRowBecause", adopted.no_first_row_because);
+  json.key("evidence").begin_object();
+  json.member("state", adopted.evidence.state);
+  json.member("tablesWithPolicies", adopted.evidence.tables);
+  json.member("tablesRecorded", adopted.evidence.recorded);
+  json.flag("readsRecorded", adopted.evidence.reads);
+  json.member("message", adopted.evidence.message);
+  json.end_object();
+  json.end_object();
+}
+
 /// Everything up to the opened `status`.
 void begin_document(JsonWriter& json, std::string_view kind, const ObjectMeta& meta) {
   json.begin_object();
@@ -122,6 +156,7 @@ std::string encode_status(const ObjectMeta& meta, const DatabaseStatus& status) 
     for (const auto& [phase, count] : status.projects) json.key(well_formed(phase)).value(count);
     json.end_object();
   }
+  if (status.adopted) write_adopted(json, *status.adopted);
   write_list(json, "conditions", status.conditions, write_condition);
   return end_document(json);
 }

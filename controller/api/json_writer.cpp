@@ -66,6 +66,11 @@ void JsonWriter::member(std::string_view name, std::string_view text) {
 
 void JsonWriter::member(std::string_view name, std::int64_t number) { key(name).value(number); }
 
+void JsonWriter::flag(std::string_view name, bool yes) {
+  key(name).separate();
+  out_ += yes ? "true" : "false";
+}
+
 std::string JsonWriter::take() { return std::exchange(out_, {}); }
 
 JsonWriter& JsonWriter::open(char bracket) {

@@ -25,6 +25,8 @@ class JsonWriter {
   /// Key and value; an empty text is left out.
   void member(std::string_view name, std::string_view text);
   void member(std::string_view name, std::int64_t number);
+  /// Not an overload: a literal text would be taken for a truth value.
+  void flag(std::string_view name, bool yes);
 
   /// The text so far; the writer is empty afterwards.
   std::string take();

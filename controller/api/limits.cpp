@@ -43,6 +43,22 @@ void fit_violations(ViolationsStatus& violations) {
   }
 }
 
+void fit_table(AdoptedTable& table) {
+  cut_in_place(table.name, kMaxShort);
+  while (table.columns.size() > kMaxColumns) table.columns.erase(std::prev(table.columns.end()));
+  for (auto& [meaning, column] : table.columns) cut_in_place(column, kMaxShort);
+}
+
+void fit_adopted(AdoptedStatus& adopted) {
+  fit_table(adopted.status_table);
+  if (adopted.audit_table) fit_table(*adopted.audit_table);
+  for (std::string* text : {&adopted.phase_type, &adopted.registry_table, &adopted.evidence.state})
+    cut_in_place(*text, kMaxShort);
+  for (std::string* text : {&adopted.uncounted_because, &adopted.unmirrored_because,
+                            &adopted.no_first_row_because, &adopted.evidence.message})
+    cut_in_place(*text, kMaxMessage);
+}
+
 }  // namespace
 
 std::string cut(std::string_view text, std::size_t max_bytes) {
@@ -73,6 +89,7 @@ void fit(DatabaseStatus& status) {
   cut_in_place(status.server_version, kMaxShort);
   cut_in_place(status.system_identifier, kMaxShort);
   while (status.projects.size() > kMaxProjectCounts) status.projects.erase(std::prev(status.projects.end()));
+  if (status.adopted) fit_adopted(*status.adopted);
   fit_conditions(status.conditions);
 }
 

@@ -35,6 +35,7 @@ inline constexpr std::size_t kMaxSamples = 5;
 inline constexpr std::size_t kMaxHistory = 10;
 inline constexpr std::size_t kMaxConditions = 16;
 inline constexpr std::size_t kMaxProjectCounts = 16;
+inline constexpr std::size_t kMaxColumns = 16;  ///< of an adopted table
 
 /// `text` as well-formed UTF-8 of at most `max_bytes`, cut on a character's border.
 std::string cut(std::string_view text, std::size_t max_bytes);

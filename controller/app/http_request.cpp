@@ -26,6 +26,12 @@ std::string_view take_until(std::string_view& rest, std::string_view mark) {
   return out;
 }
 
+/// A CR or LF that ends no line could be one to whoever reads after us.
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '\0' && c < ' ' && c != '\t') || c == '\x7F'; });
+}
+
 bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') ||
@@ -42,14 +48,13 @@ std::variant<HttpRequest, Incomplete, BadRequest> parse_request(std::string_view
     return Incomplete{};
   }
   std::string_view head = bytes.substr(0, end);
-  if (head.find('\0') != std::string_view::npos) return BadRequest{400};
 
   std::string_view line = take_until(head, "\r\n");
   HttpRequest out;
   out.size = end + 4;
   out.method = take_until(line, " ");
   std::string_view target = take_until(line, " ");
-  if (!is_token(out.method) || !target.starts_with('/')) return BadRequest{400};
+  if (has_control(target) || !is_token(out.method) || !target.starts_with('/')) return BadRequest{400};
   out.path = take_until(target, "?");
   if (line != "HTTP/1.1" && line != "HTTP/1.0") return BadRequest{line.starts_with("HTTP/") ? 505 : 400};
   out.chunks = out.keep_alive = line == "HTTP/1.1";
@@ -58,7 +63,7 @@ std::variant<HttpRequest, Incomplete, BadRequest> parse_request(std::string_view
     line = take_until(head, "\r\n");
     if (line.find(':') == std::string_view::npos) return BadRequest{400};
     const std::string_view name = take_until(line, ":");
-    if (!is_token(name)) return BadRequest{400};
+    if (!is_token(name) || has_control(line)) return BadRequest{400};
     const std::string_view value = trimmed(line);
     const bool body =
         same_word(name, "transfer-encoding") || (same_word(name, "content-length") && value != "0");

@@ -76,9 +76,9 @@ std::unique_ptr<Seam> make_seam(const Options& options) {
 }
 
 Result<std::unique_ptr<postgres::ProjectDatabase>> make_database(const api::DatabaseSpec& spec,
-                                                                 const std::string& secret_value,
+                                                                 const postgres::ConnectionSecret& secret,
                                                                  Seam& seam) {
-  auto settings = postgres::parse_connection_settings(secret_value);
+  auto settings = postgres::parse_connection_settings(secret.uri, secret.ca);
   if (!settings) return settings.error();
   switch (spec.mode) {
     case api::RuntimeMode::adopted: break;
@@ -101,8 +101,8 @@ class Operator {
                  {[this] { begin_term(); }, [this] { end_term(); }}),
         sessions_(
             *client_,
-            [&seam](const api::RlsDatabase& database, const std::string& value) {
-              return make_database(database.spec, value, seam);
+            [&seam](const api::RlsDatabase& database, const postgres::ConnectionSecret& secret) {
+              return make_database(database.spec, secret, seam);
             },
             clock_),
         events_(*client_, clock_, host_name(), [this] { telemetry_.event_dropped(); }),

@@ -113,8 +113,13 @@ std::optional<Time> parse_rfc3339(std::string_view text) {
                                          std::chrono::month{static_cast<unsigned>(*month)},
                                          std::chrono::day{static_cast<unsigned>(*day)}};
   if (!date.ok()) return std::nullopt;
-  return Time{std::chrono::sys_days{date}.time_since_epoch() + hours{*hour} + minutes{*minute} +
-              seconds{*second} + microseconds{micros} - offset};
+  const Time time{std::chrono::sys_days{date}.time_since_epoch() + hours{*hour} + minutes{*minute} +
+                  seconds{*second} + microseconds{micros} - offset};
+  // In UTC it may be a year that no four digits can write.
+  constexpr Time kFirst = std::chrono::sys_days{std::chrono::year{0} / 1 / 1};
+  constexpr Time kEnd = std::chrono::sys_days{std::chrono::year{10'000} / 1 / 1};
+  if (time < kFirst || time >= kEnd) return std::nullopt;
+  return time;
 }
 
 std::optional<Duration> parse_duration(std::string_view text) {

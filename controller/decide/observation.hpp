@@ -72,6 +72,8 @@ struct Observation {
 
   std::optional<HoldRow> hold;
   ViolationCount violations;
+  /// False: late denials may be missing, so no promotion may rest on the count (docs/adr/0009).
+  bool violations_exact = true;
   bool violations_known = true;    ///< false: nothing records them, so nothing proves that there are none
   std::string violations_message;  ///< where not known: what is missing
 

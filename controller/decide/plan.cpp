@@ -119,6 +119,11 @@ std::string list_of(const std::vector<std::string_view>& names) {
   return out;
 }
 
+bool asks_violations(const std::vector<GateResult>& gates) {
+  return std::any_of(gates.begin(), gates.end(),
+                     [](const GateResult& gate) { return gate.name == "Violations"; });
+}
+
 void weigh_step_up(const api::RlsMigration& migration, const api::DatabasePolicy& policy,
                    const Observation& seen, Plan& plan) {
   const Phase next = next_phase(seen.phase);
@@ -148,6 +153,10 @@ void weigh_step_up(const api::RlsMigration& migration, const api::DatabasePolicy
     plan.standing = Standing::awaiting_gates;
     plan.message = "waiting to go from " + name_of(seen.phase) + " to " + name_of(next) + " at " +
                    list_of(plan.blocked_by());
+  } else if (!seen.violations_exact && asks_violations(plan.gates)) {
+    plan.needs_exact_count = true;
+    plan.standing = Standing::awaiting_gates;
+    plan.message = "counting the violations before going up to " + name_of(next);
   } else {
     plan.step = StepKind::up;
     plan.to = next;

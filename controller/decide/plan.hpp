@@ -72,7 +72,9 @@ struct Plan {
   std::vector<GateResult> gates;  ///< of the next step up; empty where none is wanted
   std::optional<Time> clean_since;
   std::optional<Time> eligible_at;  ///< when the soak is over, where it is not
-  std::optional<Time> recheck_at;   ///< database time at which the answer may change by time alone
+  /// All gates passed, but on a count of violations that is not exact: count exactly, and decide again.
+  bool needs_exact_count = false;
+  std::optional<Time> recheck_at;  ///< database time at which the answer may change by time alone
 
   /// Names of the gates that are not open, in order.
   [[nodiscard]] std::vector<std::string_view> blocked_by() const;

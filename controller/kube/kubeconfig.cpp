@@ -301,6 +301,9 @@ Result<std::unique_ptr<Credentials>> KubeconfigReader::read(const std::string& p
       made->token_source_ = Source::file(file.beside(token_file));
     } else if (!token.empty()) {
       made->token_source_ = Source::text(token);
+      if (!made->read_token()) {
+        file.refuse(user_field + ".token", "a token is expected, without blanks or control characters in it");
+      }
     }
     if (user["exec"] && !user["exec"].IsNull()) {
       if (made->token_source_.given() || made->certificate_.given()) {

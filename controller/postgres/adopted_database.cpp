@@ -19,9 +19,10 @@ class AdoptedDatabase final : public ProjectDatabase {
       : settings_(std::move(settings)), schema_(std::move(schema)), timeouts_(timeouts), seam_(seam) {}
 
   Result<DatabaseFacts> open(const Claimant& claimant) override;
-  Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries) override {
+  Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries,
+                                                   Counting counting) override {
     return with<std::vector<decide::Observation>>(
-        [&](OpenDatabase& database) { return postgres::observe(database, queries); });
+        [&](OpenDatabase& database) { return postgres::observe(database, queries, counting); });
   }
   Result<std::vector<MoveResult>> move(std::span<const Move> moves, const DecideAgain& again) override;
   Result<std::vector<std::vector<api::HistoryEntry>>> history(
@@ -42,6 +43,10 @@ class AdoptedDatabase final : public ProjectDatabase {
     return with<std::map<std::string, std::int64_t>>(
         [&](OpenDatabase& database) { return postgres::count_by_phase(database); });
   }
+  Result<api::AdoptedStatus> describe() override {
+    return with<api::AdoptedStatus>(
+        [&](OpenDatabase& database) { return postgres::describe(database, known_->audit_refused); });
+  }
   void interrupt() override { line_.cut(); }
 
  private:
@@ -50,6 +55,7 @@ class AdoptedDatabase final : public ProjectDatabase {
     Hello hello;
     Catalogue catalogue;
     PolicyCache policies;
+    Tally tally;
     std::string audit_refused;  // by the table itself, when we tried
   };
 
@@ -60,8 +66,9 @@ class AdoptedDatabase final : public ProjectDatabase {
   Result<std::vector<MoveResult>> settle(InDoubt doubt);
   std::optional<Error> not_open() const;
   OpenDatabase opened() {
-    return {*connection_, known_->catalogue,  timeouts_,        claimant_,
-            *epoch_,      known_->hello.utf8, known_->policies, known_->hello.search_path};
+    return {*connection_,     known_->catalogue, timeouts_,
+            claimant_,        *epoch_,           known_->hello.utf8,
+            known_->policies, known_->tally,     known_->hello.search_path};
   }
   /// An error may mean that what we know does not hold any more: then the next `open` looks anew.
   void learn_from(const Error& error);
@@ -154,7 +161,7 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
     log::warn(kLogger, "moves are not mirrored into the audit table; the ledger has them",
               {{"database", settings_.where}, {"why", catalogue->no_audit_rows_because}});
   }
-  known_ = Known{std::move(*hello), std::move(*catalogue), {}, {}};
+  known_ = Known{std::move(*hello), std::move(*catalogue), {}, {}, {}};
   return {};
 }
 
@@ -207,14 +214,15 @@ void AdoptedDatabase::learn_from(const Error& error) {
 }
 
 Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> moves, const DecideAgain& again) {
-  bool careful = false;
+  bool careful = false, audit_held = false;
   std::optional<Error> held;
   // First all at once; each way in which that can fail is tried once: without audit rows, without the rows
   // that somebody holds, row by row.
   for (;;) {
     if (auto error = not_open()) return *error;
     OpenDatabase database = opened();
-    const bool write_audit = known_->catalogue.no_audit_rows_because.empty() && known_->audit_refused.empty();
+    const bool write_audit =
+        known_->catalogue.no_audit_rows_because.empty() && known_->audit_refused.empty() && !audit_held;
     Attempt attempt =
         attempt_move(database, moves, again, {.careful = careful, .write_audit = write_audit, .held = held});
     if (auto* results = std::get_if<std::vector<MoveResult>>(&attempt)) return std::move(*results);
@@ -228,6 +236,13 @@ Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> move
       log::warn(
           kLogger, "the audit table refuses rows about moves; the ledger has them",
           {{"database", settings_.where}, {"table", known_->catalogue.audit_table}, {"why", refused->why}});
+      continue;
+    }
+    if (auto* audit = std::get_if<AuditHeld>(&attempt)) {
+      audit_held = true;
+      log::warn(
+          kLogger, "the audit table is held by somebody; the ledger alone has these moves down",
+          {{"database", settings_.where}, {"table", known_->catalogue.audit_table}, {"why", audit->why}});
       continue;
     }
     if (auto* rows_held = std::get_if<RowsHeld>(&attempt)) {

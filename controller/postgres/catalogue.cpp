@@ -40,10 +40,15 @@ struct Column {
   int phase_labels = 0;  // of the enum, how many of the four
   bool is_enum = false;
   bool is_unique = false;
+  bool from_sequence = false;  // and never NULL
+  bool ordered = false;        // an index leads with it
 
   [[nodiscard]] bool is_text() const { return base_type == "text" || base_type == "character varying"; }
   [[nodiscard]] bool is_time() const {
     return base_type == "timestamp with time zone" || base_type == "timestamp without time zone";
+  }
+  [[nodiscard]] bool is_integer() const {
+    return base_type == "bigint" || base_type == "integer" || base_type == "smallint";
   }
   /// As text, without losing an index where it is text already.
   [[nodiscard]] std::string as_text() const { return is_text() ? quoted : quoted + "::text"; }
@@ -93,6 +98,8 @@ Table read_table(const Rows& rows, std::string_view name, std::string_view schem
     column.is_enum = rows.boolean(row, 14);
     column.is_unique = rows.boolean(row, 15);
     column.base_type = rows.text(row, 17);
+    column.from_sequence = rows.boolean(row, 18);
+    column.ordered = rows.boolean(row, 19);
   }
   return table;
 }
@@ -282,6 +289,13 @@ AuditRow audit_row(const Table& table, std::string_view role) {
   return row;
 }
 
+/// A time without time zone is a wall clock's, in whatever zone the session that wrote the row had: from
+/// UTC-12 to UTC+14. No violation may be overlooked, so each counts from where it can have happened, and
+/// until where.
+bool is_wall_clock(const Column& time) { return time.base_type == "timestamp without time zone"; }
+constexpr std::string_view kEarliestWallClock = " AT TIME ZONE 'UTC' - interval '12 hours'";
+constexpr std::string_view kLatestOfWallClock = " AT TIME ZONE 'UTC' + interval '12 hours'";
+
 Values audit_values(const Table& table, const AuditRow& row) {
   const auto text = [&](Names names) {
     const Column* const column = table.find(names);
@@ -291,18 +305,81 @@ Values audit_values(const Table& table, const AuditRow& row) {
   };
   const Column* const project = table.find(kProject);
   const Column* const time = table.find(kAuditTime);
+  const bool wall_clock = time != nullptr && is_wall_clock(*time);
   const Column* const denied = table.find(kDenied);
+  std::string read;
+  for (const Names names : {kProject, kDenied, kAuditTime, kTableName, kOperation, kUser, kReason}) {
+    const Column* const column = table.find(names);
+    if (column != nullptr && column->may_select) read += (read.empty() ? "a." : ", a.") + column->quoted;
+  }
   return Values{{"audit", table.quoted},
+                {"audit.read", read},
                 {"audit.project_text", project == nullptr ? "" : project->as_text()},
                 {"audit.denied", denied == nullptr ? "" : denied->quoted},
                 {"audit.time", time == nullptr ? "" : time->quoted},
-                {"audit.time_type", time == nullptr ? "" : time->type},
+                {"audit.since", std::string(wall_clock ? kEarliestWallClock : "")},
+                {"audit.at_the_latest", std::string(wall_clock ? kLatestOfWallClock : "")},
                 {"audit.table_text", text(kTableName)},
                 {"audit.operation_text", text(kOperation)},
                 {"audit.user_text", text(kUser)},
                 {"audit.reason_text", text(kReason)},
                 {"audit.columns", row.columns},
                 {"audit.values", row.values}};
+}
+
+std::string describe_type(const Column& column) {
+  const std::string base = (column.is_enum ? "enum " : "") + column.base_type;
+  return column.type == column.base_type ? base : "domain " + column.type + " over " + base;
+}
+
+api::AdoptedTable describe_table(const Table& table,
+                                 std::initializer_list<std::pair<std::string_view, Names>> meanings) {
+  api::AdoptedTable out{.name = table.quoted, .columns = {}};
+  for (const auto& [meaning, names] : meanings) {
+    if (const Column* const column = table.find(names)) out.columns.emplace(meaning, column->quoted);
+  }
+  return out;
+}
+
+/// Precondition: status_values found the status table right.
+api::AdoptedStatus describe(const Table& status, const Table& audit, const Catalogue& found) {
+  api::AdoptedStatus out;
+  out.status_table = describe_table(status, {{"project", kProject},
+                                             {"phase", kPhase},
+                                             {"enforced", kEnabled},
+                                             {"completed", kMigratedAt},
+                                             {"changed", kUpdatedAt}});
+  out.phase_type = describe_type(*status.find(kPhase));
+  if (audit.found) {
+    out.audit_table = describe_table(audit, {{"project", kProject},
+                                             {"denied", kDenied},
+                                             {"time", kAuditTime},
+                                             {"table", kTableName},
+                                             {"operation", kOperation},
+                                             {"user", kUser},
+                                             {"reason", kReason}});
+  }
+  out.registry_table = found.registry_table;
+  out.uncounted_because = found.violations_unknown_because;
+  out.unmirrored_because = found.no_audit_rows_because;
+  if (!found.registry_table.empty()) out.no_first_row_because = found.no_new_rows_because;
+  return out;
+}
+
+/// The column in whose order the audit rows are read, most of which come in that order: a sequence's, else
+/// the time. None: no index leads with either. Precondition: why_not_counted found nothing.
+struct Key {
+  std::string column, type, first, last;
+};
+std::optional<Key> key_of(const Table& audit) {
+  for (const Column& column : audit.columns) {
+    if (column.from_sequence && column.is_integer() && column.ordered && column.may_select)
+      return Key{column.quoted, "bigint", "-9223372036854775808", "9223372036854775807"};
+  }
+  const Column* const time = audit.find(kAuditTime);
+  // A time yet to come is none to start from.
+  if (time->ordered) return Key{time->quoted, time->type, "-infinity", "now"};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -347,6 +424,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   if (values->contains("registry")) found.registry_table = registry.quoted;
   const NewRow first = new_row(status, role);
   found.no_new_rows_because = first.why_not;
+  found.adopted = describe(status, audit, found);
   values->emplace("new.columns", first.columns);
   values->emplace("new.values", first.values);
   values->emplace("transition_id", kTransitionId);
@@ -370,6 +448,16 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   if (counted) {
     found.violations_by_table = render(sql::violations_by_table, *values);
     found.violation_samples = render(sql::violation_samples, *values);
+    if (auto key = key_of(audit)) {
+      values->merge(Values{{"key", key->column}, {"key.type", key->type}});
+      found.count_slice = render(sql::count_slice, *values);
+      values->emplace("recent", render(sql::recent_audit, *values));
+      values->insert_or_assign("audit", "recent");
+      found.recent_by_table = render(sql::violations_by_table, *values);
+      found.recent_samples = render(sql::violation_samples, *values);
+      found.first_key = std::move(key->first);
+      found.last_key = std::move(key->last);
+    }
   }
   return found;
 }

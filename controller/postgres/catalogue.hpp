@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "controller/api/database.hpp"
 #include "controller/base/result.hpp"
 #include "controller/postgres/connection.hpp"
 
@@ -27,8 +28,17 @@ struct Catalogue {
   /// Why moves get no row in the audit table; empty where they do. The ledger has them in any case.
   std::string no_audit_rows_because;
 
+  /// What was found, for people; without what is known later (evidence, a refusal by the audit table).
+  api::AdoptedStatus adopted;
+
   std::string observe, observe_uncounted, lock_projects, lock_free_projects, ledger_seen, new_rows, apply,
       set_phases, audit, row_blocker, violations_by_table, violation_samples, count_by_phase;
+
+  /// Empty where the audit rows cannot be read in the order of a key: each count is then one statement.
+  std::string count_slice;
+  /// Of the newest audit rows alone, for projects with too many denials to read them all. Empty like it.
+  std::string recent_by_table, recent_samples;
+  std::string first_key, last_key;  ///< of any row, as text
 };
 
 /// Reads the catalogue of the schema. `role` is quoted, for the remedies.

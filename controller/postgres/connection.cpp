@@ -4,9 +4,12 @@
 #include <poll.h>
 
 #include <charconv>
+#include <optional>
 #include <pqxx/pqxx>
 #include <type_traits>
 #include <vector>
+
+#include "controller/postgres/memory_file.hpp"
 
 namespace rls::postgres {
 namespace {
@@ -25,7 +28,8 @@ struct ConnectFailed {
 /// `… failed: FATAL:  28P01: password authentication failed for user "x"`. The severity may be translated. Of
 /// several hosts the last one's refusal counts.
 SqlFailure read_connect_message(std::string_view text) {
-  SqlFailure failure = lost(std::string(text));
+  const std::size_t last = text.rfind("connection to server at ");
+  SqlFailure failure = lost(std::string(text.substr(last == text.npos ? 0 : last)));
   const auto is_state = [](std::string_view s) {
     return s.size() == 5 &&
            s.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string_view::npos;
@@ -49,6 +53,14 @@ PGconn* connect_by_steps(const ConnectionSettings& settings, Line& line) {
     keywords.push_back(keyword.c_str());
     values.push_back(value.c_str());
   }
+  // libpq takes a CA as a file alone, and reads it while it connects.
+  std::optional<MemoryFile> ca;
+  std::string ca_path;
+  if (!settings.ca.empty()) {
+    ca_path = ca.emplace(settings.ca).path();
+    keywords.push_back("sslrootcert");
+    values.push_back(ca_path.c_str());
+  }
   keywords.push_back(nullptr);
   values.push_back(nullptr);
   line.begin();
@@ -65,7 +77,10 @@ PGconn* connect_by_steps(const ConnectionSettings& settings, Line& line) {
   auto wanted = PGRES_POLLING_WRITING;
   while (wanted != PGRES_POLLING_OK) {
     if (wanted == PGRES_POLLING_FAILED || PQstatus(connection) == CONNECTION_BAD) {
-      fail(read_connect_message(PQerrorMessage(connection)));
+      std::string message = PQerrorMessage(connection);
+      if (const auto at = message.find(ca_path); ca && at != std::string::npos)
+        message.replace(at, ca_path.size(), "ca.crt");
+      fail(read_connect_message(message));
     }
     line.use(PQsocket(connection));
     if (line.is_cut()) fail(lost("interrupted"));

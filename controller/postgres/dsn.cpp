@@ -106,6 +106,36 @@ Result<void> check_values(const std::map<std::string, std::string>& given) {
   return {};
 }
 
+/// Whom the server's certificate is verified by. libpq would look for a file in a home directory where
+/// nothing is said, and would skip the check with a mode that does not ask for one: neither may happen
+/// unnoticed.
+Result<void> settle_trust(const std::map<std::string, std::string>& given,
+                          const std::optional<std::string>& ca, ConnectionSettings& settings) {
+  const auto mode = given.find("sslmode");
+  const std::string sslmode = mode == given.end() ? "" : mode->second;
+  const bool names_file = given.contains("sslrootcert") && !given.at("sslrootcert").empty();
+  if (!ca) {
+    if (sslmode.starts_with("verify-") && !names_file) {
+      return refused("asks for sslmode=" + sslmode +
+                     ", but there is no CA to verify the server with: add its certificate (PEM) to the same "
+                     "Secret as key ca.crt, or name a file with sslrootcert");
+    }
+    return {};
+  }
+  if (names_file) return refused("holds sslrootcert, and the Secret has a key ca.crt, too; leave one out");
+  if (ca->find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+    return terminal("InvalidConnectionString", "the Secret's key ca.crt holds no certificate in PEM form");
+  }
+  if (sslmode == "disable" || sslmode == "allow" || sslmode == "prefer") {
+    return refused("asks for sslmode=" + sslmode +
+                   ", which verifies nothing, though the Secret has a key ca.crt; use verify-full, or leave "
+                   "ca.crt out");
+  }
+  if (sslmode.empty()) settings.parameters.emplace_back("sslmode", "verify-full");
+  settings.ca = *ca;
+  return {};
+}
+
 void add_ours(ConnectionSettings& settings, bool several_hosts) {
   const auto set = [&](const char* keyword, const char* text) {
     settings.parameters.emplace_back(keyword, text);
@@ -126,7 +156,8 @@ void add_ours(ConnectionSettings& settings, bool several_hosts) {
 
 }  // namespace
 
-Result<ConnectionSettings> parse_connection_settings(std::string_view secret_value) {
+Result<ConnectionSettings> parse_connection_settings(std::string_view secret_value,
+                                                     const std::optional<std::string>& ca) {
   // Files made with echo or an editor end in a newline.
   while (!secret_value.empty() && (secret_value.back() == '\n' || secret_value.back() == '\r')) {
     secret_value.remove_suffix(1);
@@ -149,6 +180,7 @@ Result<ConnectionSettings> parse_connection_settings(std::string_view secret_val
     }
   }
   if (const auto checked = check_values(*given); !checked) return checked.error();
+  if (const auto settled = settle_trust(*given, ca, settings); !settled) return settled.error();
   const auto timeout = connect_timeout(*given);
   if (!timeout) return timeout.error();
   settings.connect_timeout = *timeout;

@@ -1,7 +1,9 @@
 #pragma once
-// The Secret's value: a libpq URI or keyword string, of which only harmless parameters are taken.
+// What the Secret holds: a libpq URI or keyword string, of which only harmless parameters are taken, and the
+// CA to verify the server with.
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,11 +13,20 @@
 
 namespace rls::postgres {
 
+/// What is taken of a Secret.
+struct ConnectionSecret {
+  std::string uri;                  ///< the value of secretRef.key
+  std::optional<std::string> ca{};  ///< the value of the key ca.crt, where there is one: certificates, PEM
+
+  bool operator==(const ConnectionSecret&) const = default;
+};
+
 /// What a connection is made with. Holds the password: never printed, `where` is.
 struct ConnectionSettings {
   std::vector<std::pair<std::string, std::string>> parameters;  ///< libpq keywords, ours included
   std::chrono::seconds connect_timeout{5};                      ///< for all hosts together
   std::string where;                                            ///< "main on db.example:5432", for messages
+  std::string ca;                                               ///< PEM; empty: sslrootcert, or none
 
   bool operator==(const ConnectionSettings&) const = default;
 };
@@ -24,6 +35,9 @@ struct ConnectionSettings {
 /// Refuses (terminal, InvalidConnectionString) what would make libpq read files of the operator or change
 /// what a connection means: everything that is not on the list in dsn.cpp. The error names the parameter and
 /// never echoes a value.
-Result<ConnectionSettings> parse_connection_settings(std::string_view secret_value);
+/// With a `ca` (ConnectionSecret::ca) the server is verified: sslmode is verify-full unless the value says
+/// otherwise, and one that would not verify is refused. Without any CA, a mode that verifies is.
+Result<ConnectionSettings> parse_connection_settings(std::string_view secret_value,
+                                                     const std::optional<std::string>& ca = {});
 
 }  // namespace rls::postgres

@@ -63,6 +63,24 @@ bool mentions(std::string_view text, std::string_view word) {
   return text.find(word) != std::string_view::npos;
 }
 
+/// libpq says what is wrong with TLS, but not whose turn it is.
+std::string_view tls_remedy(std::string_view said) {
+  if (mentions(said, "certificate verify failed")) {
+    return "; the CA that is trusted (key ca.crt of the Secret, or sslrootcert) did not issue the server's "
+           "certificate, or one of the two has expired";
+  }
+  if (mentions(said, "does not match host name")) {
+    return "; connect by a name that stands in the server's certificate, or have one issued for this name";
+  }
+  if (mentions(said, "does not support SSL")) {
+    return "; turn TLS on at the server, or point the Secret at one that has it";
+  }
+  if (mentions(said, "root certificate file")) {
+    return "; put the CA's certificate (PEM) into key ca.crt of the Secret, or correct sslrootcert";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string shown(const SqlFailure& failure) {
@@ -80,7 +98,8 @@ Error to_connect_error(const SqlFailure& failure, std::string_view where) {
   const std::string said = shown(failure);
   const std::string message = "cannot connect to " + log::redacted(where) + ": " + said;
   if (!failure.sqlstate.empty()) return make(failure, message);
-  if (mentions(said, "SSL") || mentions(said, "certificate")) return transient("TlsFailed", message);
+  if (mentions(said, "SSL") || mentions(said, "certificate"))
+    return transient("TlsFailed", message + std::string(tls_remedy(said)));
   if (mentions(said, "is read-only") || mentions(said, "hot standby"))
     return transient("NotPrimary", message);
   if (mentions(said, "no password supplied")) return transient("AuthenticationFailed", message);
@@ -98,6 +117,8 @@ bool is_rows_own(const SqlFailure& failure) {
   }
   return !is_stale_catalogue(failure);
 }
+
+bool took_too_long(const SqlFailure& failure) { return failure.is("57014") || failure.is("55P03"); }
 
 bool is_stale_catalogue(const SqlFailure& failure) {
   constexpr std::array<std::string_view, 6> kStale = {"42P01", "42703", "42704", "42804", "42883", "3F000"};

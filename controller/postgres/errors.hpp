@@ -27,6 +27,8 @@ Error to_connect_error(const SqlFailure& failure, std::string_view where);
 /// True where the failure lies in the rows that were written (a constraint, a trigger that raises, a value),
 /// so that other rows may succeed; false where any statement would have failed.
 bool is_rows_own(const SqlFailure& failure);
+/// True where spec.timeouts ended the statement, or its wait for a lock.
+bool took_too_long(const SqlFailure& failure);
 /// True where what the catalogue said does not hold any more: a table, column or type is gone or another.
 bool is_stale_catalogue(const SqlFailure& failure);
 

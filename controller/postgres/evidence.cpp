@@ -41,6 +41,8 @@ std::variant<PolicyWatch, SqlFailure> watch_policies(OpenDatabase& database) {
   watch.evidence.why = gap_in(rows, catalogue);
   watch.evidence.state = watch.evidence.why.empty() ? State::complete : State::incomplete;
   watch.evidence.reads = watch.evidence.state == State::complete && rows.boolean(0, 3);
+  watch.tables = rows.integer(0, 0);
+  watch.recorded = watch.tables - rows.integer(0, 2);
   watch.hash = rows.text(0, 5);
   watch.noted = !rows.is_null(0, 6) && rows.text(0, 6) == watch.hash;
   watch.differs = !rows.is_null(0, 6) && !watch.noted;

@@ -22,6 +22,7 @@ class Mover {
         moves_(moves),
         again_(again),
         mode_(std::move(mode)),
+        all_down_(std::all_of(moves.begin(), moves.end(), [](const Move& m) { return m.to < m.from; })),
         transaction_(database.connection, database.timeouts),
         results_(moves.size()) {}
 
@@ -37,14 +38,15 @@ class Mover {
   using Ended = std::optional<Attempt>;
 
   Ended choose();
-  Ended apply_all();
+  Ended write_all();
   std::optional<SqlFailure> make_rows(std::span<const Chosen> rows);
   std::optional<SqlFailure> apply(std::span<const Chosen> rows);
   std::optional<SqlFailure> set_phases(std::span<const Chosen> rows, std::string at);
   std::optional<SqlFailure> use_our_path();
-  Ended apply_carefully(std::span<const Chosen> rows);
+  std::optional<SqlFailure> audit(std::span<const Chosen> rows);
+  std::optional<SqlFailure> write_saved(std::span<const Chosen> rows, bool with_audit);
+  Ended write_carefully(std::span<const Chosen> rows);
   void refuse(const Chosen& row, const SqlFailure& failure);
-  Ended write_audit();
   Attempt finish();
   Attempt explained(const SqlFailure& failure, std::span<const std::string> projects);
   Reply script(std::string_view text) { return database_.connection.script(text, text); }
@@ -53,6 +55,7 @@ class Mover {
   const std::span<const Move> moves_;
   const DecideAgain& again_;
   const MoveMode mode_;
+  const bool all_down_;
   Transaction transaction_;
   std::vector<MoveResult> results_;
   std::vector<Chosen> chosen_;
@@ -67,8 +70,7 @@ Attempt Mover::run() {
   backend_ = std::move(*passed);
   if (auto ended = choose()) return std::move(*ended);
   if (chosen_.empty()) return std::move(results_);
-  if (auto ended = apply_all()) return std::move(*ended);
-  if (auto ended = write_audit()) return std::move(*ended);
+  if (auto ended = write_all()) return std::move(*ended);
   return finish();
 }
 
@@ -104,9 +106,8 @@ Mover::Ended Mover::choose() {
     return held ? Attempt(RowsHeld{std::get<Error>(ended)}) : ended;
   }
   // What goes down needs no evidence: counting it must not be able to hold a demotion up.
-  const bool all_down =
-      std::all_of(moves_.begin(), moves_.end(), [](const Move& m) { return m.to < m.from; });
-  auto looked = look(database_, queries, Policies::as_last_seen, all_down ? Counting::none : Counting::all);
+  auto looked =
+      look(database_, queries, Policies::as_last_seen, all_down_ ? Counting::remembered : Counting::exact);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
   const auto& sightings = std::get<0>(looked).projects;
   for (std::size_t k = 0; k < asked.size(); ++k) {
@@ -134,16 +135,25 @@ Mover::Ended Mover::choose() {
   return std::nullopt;
 }
 
-Mover::Ended Mover::apply_all() {
+/// A CHECK, a length, an enum, a trigger, a right on a sequence: whatever it is, the phases come first.
+bool may_be_left_out(const SqlFailure& by_audit) { return is_rows_own(by_audit) || by_audit.is("42804"); }
+
+Mover::Ended Mover::write_all() {
   for (std::size_t first = 0; first < chosen_.size(); first += kRowsAtOnce) {
     const auto rows = std::span(chosen_).subspan(first, std::min(kRowsAtOnce, chosen_.size() - first));
     if (mode_.careful) {
-      if (auto ended = apply_carefully(rows)) return ended;
+      if (auto ended = write_carefully(rows)) return ended;
       continue;
     }
     if (const auto failure = apply(rows)) {
       if (is_rows_own(*failure)) return Attempt(RowRefused{*failure});
       return explained(*failure, {});
+    }
+    if (!mode_.write_audit) continue;
+    if (const auto failure = audit(rows)) {
+      if (may_be_left_out(*failure)) return Attempt(AuditRefused{shown(*failure)});
+      if (all_down_ && took_too_long(*failure)) return Attempt(AuditHeld{shown(*failure)});
+      return Attempt(to_error(*failure, kDoing));
     }
   }
   return std::nullopt;
@@ -247,27 +257,41 @@ std::optional<SqlFailure> Mover::set_phases(std::span<const Chosen> rows, std::s
                     false};
 }
 
-/// Halves until the rows at fault stand alone; the others are moved.
-Mover::Ended Mover::apply_carefully(std::span<const Chosen> rows) {
-  if (const Reply saved = script("SAVEPOINT rls_batch"); !saved.ok())
-    return Attempt(to_error(*saved.failure, kDoing));
+/// Writes the rows behind a savepoint; a refusal goes back to it. Deferred constraints and constraint
+/// triggers speak here, not at COMMIT, where nobody could tell whom they mean.
+std::optional<SqlFailure> Mover::write_saved(std::span<const Chosen> rows, bool with_audit) {
+  if (const Reply saved = script("SAVEPOINT rls_batch"); !saved.ok()) return saved.failure;
   auto failure = apply(rows);
-  // Deferred constraints and constraint triggers speak now, not at COMMIT where it would hit all.
+  if (!failure && with_audit) failure = audit(rows);
   if (!failure) failure = script("SET CONSTRAINTS ALL IMMEDIATE").failure;
   if (!failure) failure = script("SET CONSTRAINTS ALL DEFERRED; RELEASE SAVEPOINT rls_batch").failure;
   if (!failure) return std::nullopt;
-  if (!is_rows_own(*failure)) return Attempt(to_error(*failure, kDoing));
-  const Reply back = script("ROLLBACK TO SAVEPOINT rls_batch; RELEASE SAVEPOINT rls_batch");
-  if (!back.ok()) return Attempt(to_error(*back.failure, kDoing));
+  if (failure->lost) return failure;
+  if (const Reply back = script("ROLLBACK TO SAVEPOINT rls_batch; RELEASE SAVEPOINT rls_batch"); !back.ok())
+    return back.failure;
   path_is_theirs_ = true;  // or not any more: it went back with the savepoint
   for (const Chosen& row : rows) results_[row.index] = {};
+  return failure;
+}
+
+/// Halves until the rows at fault stand alone; the others are moved.
+Mover::Ended Mover::write_carefully(std::span<const Chosen> rows) {
+  const auto failure = write_saved(rows, mode_.write_audit);
+  if (!failure) return std::nullopt;
+  if (mode_.write_audit && may_be_left_out(*failure)) {
+    const auto without = write_saved(rows, false);
+    if (!without) return Attempt(AuditRefused{shown(*failure)});
+    if (!is_rows_own(*without)) return Attempt(to_error(*without, kDoing));
+  }
+  if (mode_.write_audit && all_down_ && took_too_long(*failure)) return Attempt(AuditHeld{shown(*failure)});
+  if (!is_rows_own(*failure)) return Attempt(to_error(*failure, kDoing));
   if (rows.size() == 1) {
     refuse(rows.front(), *failure);
     return std::nullopt;
   }
   const std::size_t half = rows.size() / 2;
-  if (auto ended = apply_carefully(rows.first(half))) return ended;
-  return apply_carefully(rows.subspan(half));
+  if (auto ended = write_carefully(rows.first(half))) return ended;
+  return write_carefully(rows.subspan(half));
 }
 
 void Mover::refuse(const Chosen& row, const SqlFailure& failure) {
@@ -279,34 +303,24 @@ void Mover::refuse(const Chosen& row, const SqlFailure& failure) {
                                   std::string(to_string(move.to)) + ": " + shown(failure))};
 }
 
-Mover::Ended Mover::write_audit() {
-  if (!mode_.write_audit) return std::nullopt;
-  for (std::size_t first = 0; first < chosen_.size(); first += kRowsAtOnce) {
-    ArrayText project, from, to, reason, actor;
-    bool any = false;
-    for (const Chosen& row :
-         std::span(chosen_).subspan(first, std::min(kRowsAtOnce, chosen_.size() - first))) {
-      if (results_[row.index].outcome != MoveOutcome::moved) continue;
-      const Move& move = moves_[row.index];
-      if (move.from == move.to) continue;  // accepted: the phase did not change
-      any = true;
-      project.add(move.project);
-      from.add(to_string(move.from));
-      to.add(to_string(move.to));
-      reason.add(move.reason);
-      actor.add(move.actor);
-    }
-    if (!any) continue;
-    const std::array<std::string, 5> parameters = {project.take(), from.take(), to.take(), reason.take(),
-                                                   actor.take()};
-    const Reply reply = database_.connection.run("audit", database_.catalogue.audit, parameters);
-    if (reply.ok()) continue;
-    // A CHECK, a length, an enum, a trigger, a right on a sequence: whatever it is, the phases come first.
-    if (is_rows_own(*reply.failure) || reply.failure->is("42804"))
-      return Attempt(AuditRefused{shown(*reply.failure)});
-    return Attempt(to_error(*reply.failure, kDoing));
+/// A row in the audit table for each that moved.
+std::optional<SqlFailure> Mover::audit(std::span<const Chosen> rows) {
+  ArrayText project, from, to, reason, actor;
+  bool any = false;
+  for (const Chosen& row : rows) {
+    const Move& move = moves_[row.index];
+    if (move.from == move.to) continue;  // accepted: the phase did not change
+    any = true;
+    project.add(move.project);
+    from.add(to_string(move.from));
+    to.add(to_string(move.to));
+    reason.add(move.reason);
+    actor.add(move.actor);
   }
-  return std::nullopt;
+  if (!any) return std::nullopt;
+  const std::array<std::string, 5> parameters = {project.take(), from.take(), to.take(), reason.take(),
+                                                 actor.take()};
+  return database_.connection.run("audit", database_.catalogue.audit, parameters).failure;
 }
 
 Attempt Mover::finish() {

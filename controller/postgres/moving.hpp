@@ -25,6 +25,11 @@ struct AuditRefused {
   std::string why;
 };
 
+/// Somebody holds the audit table for longer than the timeouts, and all moves go down: do without this time.
+struct AuditHeld {
+  std::string why;
+};
+
 /// A row of the batch may be at fault: try again carefully.
 struct RowRefused {
   SqlFailure failure;
@@ -36,7 +41,8 @@ struct RowsHeld {
 };
 
 /// How one attempt ended.
-using Attempt = std::variant<std::vector<MoveResult>, Error, InDoubt, AuditRefused, RowRefused, RowsHeld>;
+using Attempt =
+    std::variant<std::vector<MoveResult>, Error, InDoubt, AuditRefused, AuditHeld, RowRefused, RowsHeld>;
 
 struct MoveMode {
   bool careful = false;       ///< each statement behind a savepoint, halved where a row refuses

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/postgres/catalogue.hpp"
+#include "controller/postgres/counting.hpp"
 #include "controller/postgres/project_database.hpp"
 #include "controller/postgres/transaction.hpp"
 
@@ -19,8 +20,10 @@ struct PolicyWatch {
   decide::Evidence evidence;
   std::optional<Time> changed_at;  ///< since we watch them
   std::string hash;
-  bool noted = false;    ///< the hash is the one remembered; else it is to be noted
-  bool differs = false;  ///< another one is remembered: they have changed
+  bool noted = false;         ///< the hash is the one remembered; else it is to be noted
+  bool differs = false;       ///< another one is remembered: they have changed
+  std::int64_t tables = 0;    ///< with policies
+  std::int64_t recorded = 0;  ///< of these, how many record every denied write
 };
 
 /// The last look at the policies on one connection. It costs milliseconds where there are many functions, so
@@ -28,6 +31,12 @@ struct PolicyWatch {
 struct PolicyCache {
   std::optional<PolicyWatch> watch;
   std::chrono::steady_clock::time_point at{};
+};
+
+/// What one connection knows of the denials.
+struct Tally {
+  Watermark watermark;
+  bool too_slow = false;  ///< the last count did not end in time: until one does, they are unknown
 };
 
 /// An open database, as observing and moving use it.
@@ -39,6 +48,7 @@ struct OpenDatabase {
   std::int64_t epoch;
   bool utf8;
   PolicyCache& policies;
+  Tally& tally;
   const std::string& search_path;  ///< of strangers: their triggers run under it
 };
 
@@ -53,13 +63,9 @@ struct Sighting {
   bool more_violations = false;           ///< than are remembered in rls_operator.violation_mark
 };
 
-/// Whether the violations are counted; where not, they are unknown.
-enum class Counting { all, none };
-
 struct Look {
   std::vector<Sighting> projects;  ///< one a query, in order
   PolicyWatch policies;
-  Counting counting = Counting::all;
 };
 
 /// Why no database can hold a project of that name; empty where one can.
@@ -68,9 +74,9 @@ std::string why_no_name(std::string_view project, bool utf8);
 /// How fresh what is known of the policies must be.
 enum class Policies { of_late, as_last_seen };
 
-/// One statement, and one more where the policies must be looked at again. Writes nothing.
+/// One statement, one more where the policies must be looked at again, and those that count. Writes nothing.
 std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries,
-                                    Policies policies, Counting counting = Counting::all);
+                                    Policies policies, Counting counting);
 
 /// Checks in the open transaction that we still are the leader and the database is still ours, and locks out
 /// who would be the next until its end. FenceLost, Claimed. The backend's identity, to end it where the
@@ -92,6 +98,6 @@ Error explain(OpenDatabase& database, const SqlFailure& failure, std::string_vie
 
 /// ProjectDatabase::observe.
 Result<std::vector<decide::Observation>> observe(OpenDatabase& database,
-                                                 std::span<const ProjectQuery> queries);
+                                                 std::span<const ProjectQuery> queries, Counting counting);
 
 }  // namespace rls::postgres

@@ -90,6 +90,14 @@ struct MoveResult {
 /// Decides again on what is seen under the locks: the phase to go to, or nothing.
 using DecideAgain = std::function<std::optional<Phase>(std::size_t move_index, const decide::Observation&)>;
 
+/// How denials are counted (docs/adr/0009). What was ever seen of them in a phase counts on in any case.
+enum class Counting {
+  remembered,  ///< not at all: so many as were seen. No promotion may rest on it
+  latest,  ///< what is new, and now and then all. May miss what was committed late: no promotion may rest on
+           ///< it. For the regular look at all projects of the database
+  exact,   ///< all that was committed when the call began
+};
+
 class ProjectDatabase {
  public:
   virtual ~ProjectDatabase() = default;
@@ -108,9 +116,10 @@ class ProjectDatabase {
   /// One Observation per query, in the order asked, from one snapshot; database state is `ok` in each.
   /// A project seen for the first time is ledgered as `adopted`, one that somebody else moved as `drift`;
   /// nothing is written when nothing changed. A name that no database can hold (NUL, bad UTF-8) is an unknown
-  /// project. Does not set `conflict_with_older`. Here and below: after an Error of kind transient or
-  /// terminal, `open` first.
-  virtual Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries) = 0;
+  /// project. Does not set `conflict_with_older`. With Counting::latest, what is asked are all projects that
+  /// are to be counted on. Here and below: after an Error of kind transient or terminal, `open` first.
+  virtual Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries,
+                                                           Counting counting = Counting::exact) = 0;
 
   /// Moves those that may move, in one transaction (design 3-database, One transition, one transaction); asks
   /// `again` for each under the locks, perhaps more than once: it must be pure. One result per move, in
@@ -125,11 +134,15 @@ class ProjectDatabase {
       std::span<const std::string> projects) = 0;
 
   /// Violations of each project since it entered its phase: by table (≤ 20), newest samples (≤ 5) (R-A7).
+  /// Where Counting::latest has found thousands for a project: of the newest audit rows alone.
   /// MissingTable (terminal) where there is no audit table to read.
   virtual Result<std::vector<api::ViolationsStatus>> violations(std::span<const std::string> projects) = 0;
 
   /// Number of projects in the database per phase.
   virtual Result<std::map<std::string, std::int64_t>> count_by_phase() = 0;
+
+  /// What was found in the database and is used of it. Costs two statements at the most.
+  virtual Result<api::AdoptedStatus> describe() = 0;
 
   /// Ends the connection at once: the call in progress fails as if the network had. The next `open` makes a
   /// new one. Thread-safe, so that SIGTERM can use it.

@@ -61,31 +61,67 @@ Result<std::vector<std::vector<api::HistoryEntry>>> history(OpenDatabase& databa
 
 Result<std::vector<api::ViolationsStatus>> violations(OpenDatabase& database,
                                                       std::span<const std::string> projects) {
+  // So many are read in milliseconds; of more the newest must do.
+  constexpr std::int64_t kManyDenials = 5000;
   const Catalogue& catalogue = database.catalogue;
   const std::string doing = "read " + catalogue.audit_table;
-  const Asked asked(projects, database.utf8);
-  const Reply tables =
-      database.connection.run("violations_by_table", catalogue.violations_by_table, asked.parameters);
-  if (!tables.ok()) return to_error(*tables.failure, doing);
   std::vector<api::ViolationsStatus> out(projects.size());
-  for (std::size_t row = 0; row < tables.rows.size(); ++row) {
-    api::ViolationsStatus& status = out[asked.of(tables.rows, row)];
-    status.by_table.push_back(
-        {.table = foreign_text(tables.rows.text(row, 1)), .count = tables.rows.integer(row, 2)});
-    status.total = tables.rows.integer(row, 3);
-    status.last_seen = tables.rows.time(row, 4);
+  std::array<std::vector<std::size_t>, 2> parts;  // all of them, the newest of them
+  for (std::size_t i = 0; i < projects.size(); ++i) {
+    const bool many =
+        !catalogue.count_slice.empty() && database.tally.watermark.denials_of(projects[i]) > kManyDenials;
+    parts[many ? 1 : 0].push_back(i);
   }
-  const Reply samples =
-      database.connection.run("violation_samples", catalogue.violation_samples, asked.parameters);
-  if (!samples.ok()) return to_error(*samples.failure, doing);
-  for (std::size_t row = 0; row < samples.rows.size(); ++row) {
-    const Rows& rows = samples.rows;
-    out[asked.of(rows, row)].samples.push_back({.table = foreign_text(rows.text(row, 1)),
-                                                .operation = foreign_text(rows.text(row, 2)),
-                                                .user = foreign_text(rows.text(row, 3)),
-                                                .reason = foreign_text(rows.text(row, 4)),
-                                                .time = rows.time(row, 5)});
+  for (const bool recent : {false, true}) {
+    const std::vector<std::size_t>& part = parts[recent ? 1 : 0];
+    if (part.empty()) continue;
+    std::vector<std::string> names;
+    for (const std::size_t i : part) names.push_back(projects[i]);
+    const Asked asked(names, database.utf8);
+    const Reply tables = database.connection.run(
+        "violations_by_table", recent ? catalogue.recent_by_table : catalogue.violations_by_table,
+        asked.parameters);
+    if (!tables.ok()) return to_error(*tables.failure, doing);
+    for (std::size_t row = 0; row < tables.rows.size(); ++row) {
+      api::ViolationsStatus& status = out[part[asked.of(tables.rows, row)]];
+      status.by_table.push_back(
+          {.table = foreign_text(tables.rows.text(row, 1)), .count = tables.rows.integer(row, 2)});
+      status.total = tables.rows.integer(row, 3);
+      status.last_seen = tables.rows.time(row, 4);
+    }
+    const Reply samples = database.connection.run(
+        "violation_samples", recent ? catalogue.recent_samples : catalogue.violation_samples,
+        asked.parameters);
+    if (!samples.ok()) return to_error(*samples.failure, doing);
+    for (std::size_t row = 0; row < samples.rows.size(); ++row) {
+      const Rows& rows = samples.rows;
+      out[part[asked.of(rows, row)]].samples.push_back({.table = foreign_text(rows.text(row, 1)),
+                                                        .operation = foreign_text(rows.text(row, 2)),
+                                                        .user = foreign_text(rows.text(row, 3)),
+                                                        .reason = foreign_text(rows.text(row, 4)),
+                                                        .time = rows.time(row, 5)});
+    }
   }
+  return out;
+}
+
+Result<api::AdoptedStatus> describe(OpenDatabase& database, std::string_view audit_refused) {
+  // No project is asked about: it is the policies that are looked at, where that was not done of late.
+  auto looked = look(database, {}, Policies::of_late, Counting::remembered);
+  if (const auto* failure = std::get_if<SqlFailure>(&looked))
+    return to_error(*failure, "read whether denials are recorded");
+  const PolicyWatch& policies = std::get<0>(looked).policies;
+  api::AdoptedStatus out = database.catalogue.adopted;
+  if (!audit_refused.empty()) out.unmirrored_because = audit_refused;
+  switch (policies.evidence.state) {
+    case decide::Evidence::State::complete: out.evidence.state = "Complete"; break;
+    case decide::Evidence::State::incomplete: out.evidence.state = "Incomplete"; break;
+    case decide::Evidence::State::unknown: out.evidence.state = "Unknown"; break;
+  }
+  out.evidence.tables = policies.tables;
+  out.evidence.recorded = policies.recorded;
+  out.evidence.reads = policies.evidence.reads;
+  out.evidence.message = policies.evidence.why;
   return out;
 }
 

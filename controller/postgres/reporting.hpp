@@ -10,6 +10,8 @@ Result<std::vector<std::vector<api::HistoryEntry>>> history(OpenDatabase& databa
 /// Precondition: catalogue.violations_unknown_because is empty.
 Result<std::vector<api::ViolationsStatus>> violations(OpenDatabase& database,
                                                       std::span<const std::string> projects);
+/// `audit_refused`: why the audit table takes no row about a move, where one was tried.
+Result<api::AdoptedStatus> describe(OpenDatabase& database, std::string_view audit_refused);
 Result<std::map<std::string, std::int64_t>> count_by_phase(OpenDatabase& database);
 
 }  // namespace rls::postgres

@@ -22,6 +22,7 @@ extern const std::string_view catalogue;
 // Observing
 extern const std::string_view observe;
 extern const std::string_view denied;
+extern const std::string_view count_slice;
 extern const std::string_view ledger_seen;
 extern const std::string_view raise_wanted;
 extern const std::string_view evidence;
@@ -42,6 +43,7 @@ extern const std::string_view row_blocker;
 extern const std::string_view history;
 extern const std::string_view violations_by_table;
 extern const std::string_view violation_samples;
+extern const std::string_view recent_audit;
 extern const std::string_view count_by_phase;
 
 }  // namespace rls::postgres::sql

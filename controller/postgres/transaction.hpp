@@ -2,6 +2,7 @@
 // A transaction on a connection, under the timeouts that every one of ours has (R-C3).
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -15,6 +16,11 @@ struct Timeouts {
   std::chrono::milliseconds statement{30000};
   std::chrono::milliseconds policies{1000};  ///< so long what was seen of the policies counts
   std::chrono::milliseconds commit{10000};   ///< on our side; COMMIT is then in doubt
+  /// Audit rows older than this are counted once, not at each look: writers need milliseconds for a row, and
+  /// cached sequences seldom hand a number out later. Who needs longer is counted at the next recount.
+  std::chrono::milliseconds settled{60'000};
+  std::chrono::milliseconds recount{600'000};  ///< every so often all audit rows are counted anew
+  std::int64_t slice = 1'000'000;              ///< audit rows that one statement reads: less than a second
 
   /// How long any statement may take until we think that the server is gone: it would have ended it long
   /// since.

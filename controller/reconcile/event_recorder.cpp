@@ -194,6 +194,7 @@ std::optional<EventRecorder::Moment> EventRecorder::pump() {
       const std::lock_guard lock(mutex_);
       if (closed_ || queue_.empty() || in_flight_ >= limits_.in_flight) return std::nullopt;
       const Moment now = clock_.steady();
+      if (now < paused_until_) return paused_until_;
       if (!budget_.take(now)) return budget_.next(now);
       next = std::move(queue_.front());
       queue_.pop_front();
@@ -227,6 +228,9 @@ void EventRecorder::settle(const Pointer& known, std::int64_t count, const Resul
     const std::lock_guard lock(mutex_);
     known->in_flight = false;
     --in_flight_;
+    if (!result.ok() && result.error().retry_after) {
+      paused_until_ = std::max(paused_until_, clock_.steady() + *result.error().retry_after);
+    }
     const bool created = known->told == 0;
     const bool expired = !ok && !created && result.error().reason == "NotFound";
     const bool passing = !ok && result.error().kind == ErrorKind::transient;

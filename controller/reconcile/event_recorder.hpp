@@ -65,6 +65,8 @@ struct Regarding {
 
 /// Thread-safe. `dropped` is called (without locks held) for each Event that is given up for want of room or
 /// budget, or refused by the server.
+///
+/// A server that asks for a pause (Retry-After of 429 and 503) gets it: nothing is sent until then.
 class EventRecorder final : public StatusListener {
  public:
   using Moment = std::chrono::steady_clock::time_point;
@@ -129,6 +131,7 @@ class EventRecorder final : public StatusListener {
   bool woken_ = false;
   bool closed_ = false;
   std::size_t in_flight_ = 0;
+  Moment paused_until_{};
   TokenBucket budget_;
   std::unordered_map<std::string, TokenBucket> objects_;  ///< by uid
   Moment next_purge_{};                                   ///< of objects_, of those that are full again

@@ -53,13 +53,15 @@ void Reconciler::process(const Queue::Batch& batch) {
     auto open = sessions_.open(*database, batch.priority);
     if (open) {
       outcome.facts = open->facts;
-      outcome.error = work_on(*open, items, database->spec.policy);
+      outcome.error = work_on(*open, items, database->spec.policy, whole);
       if (whole && !outcome.error) {
         auto counted = open->database->count_by_phase();
-        if (counted) {
+        auto described = counted ? open->database->describe() : counted.error();
+        if (described) {
           outcome.projects = std::move(counted).value();
+          outcome.adopted = std::move(described).value();
         } else {
-          outcome.error = counted.error();
+          outcome.error = described.error();
         }
       }
       if (outcome.error) {
@@ -131,8 +133,9 @@ std::vector<Reconciler::Item> Reconciler::items_of(const Queue::Batch& batch, bo
 }
 
 /// Observes, decides and moves until nothing is due. An Error: the database cannot be used any further.
+/// `whole`: these are all of the database.
 std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>& items,
-                                         const api::DatabasePolicy& policy) {
+                                         const api::DatabasePolicy& policy, bool whole) {
   std::vector<Item*> pending;
   for (Item& item : items) {
     if (item.outcome.observed.conflict_with_older) {
@@ -144,7 +147,11 @@ std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>
   }
 
   for (int round = 0; round <= kRounds && !pending.empty(); ++round) {
-    if (auto error = observe(open, pending, policy)) return error;
+    // What has just moved is in a phase of its own, which began after all that was counted.
+    const bool count = whole && round == 0;
+    if (auto error = observe(open, pending, policy,
+                             count ? postgres::Counting::latest : postgres::Counting::remembered))
+      return error;
     std::vector<Item*> due, moved;
     for (Item* item : pending) {
       if (item->outcome.plan.step != decide::StepKind::none) due.push_back(item);
@@ -172,8 +179,9 @@ std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>
   return std::nullopt;
 }
 
+/// Who would go up is looked at once more, with an exact count: a promotion rests on nothing less.
 std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*>& items,
-                                         const api::DatabasePolicy& policy) {
+                                         const api::DatabasePolicy& policy, postgres::Counting counting) {
   std::vector<postgres::ProjectQuery> queries;
   queries.reserve(items.size());
   for (Item* item : items) {
@@ -187,12 +195,26 @@ std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*
     queries.push_back({migration.spec.project, decide::asked_phase(migration)});
   }
   const auto began = clock_.steady();
-  auto seen = open.database->observe(queries);
+  auto seen = open.database->observe(queries, counting);
   if (!seen) return seen.error();
+  std::vector<Item*> candidates;
+  std::vector<postgres::ProjectQuery> to_count;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    items[i]->observed_at = began;
-    items[i]->outcome.observed = std::move((*seen)[i]);
-    items[i]->outcome.plan = decide::decide(*items[i]->migration, policy, items[i]->outcome.observed);
+    Item& item = *items[i];
+    item.observed_at = began;
+    item.outcome.observed = std::move((*seen)[i]);
+    item.outcome.plan = decide::decide(*item.migration, policy, item.outcome.observed);
+    if (!item.outcome.plan.needs_exact_count) continue;
+    candidates.push_back(&item);
+    to_count.push_back(queries[i]);
+  }
+  if (candidates.empty()) return std::nullopt;
+  seen = open.database->observe(to_count, postgres::Counting::exact);
+  if (!seen) return seen.error();
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    Item& item = *candidates[i];
+    item.outcome.observed = std::move((*seen)[i]);
+    item.outcome.plan = decide::decide(*item.migration, policy, item.outcome.observed);
   }
   return std::nullopt;
 }

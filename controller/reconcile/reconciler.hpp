@@ -64,9 +64,9 @@ class Reconciler {
 
   std::vector<Item> items_of(const Queue::Batch& batch, bool whole);
   std::optional<Error> work_on(Sessions::Open& open, std::vector<Item>& items,
-                               const api::DatabasePolicy& policy);
+                               const api::DatabasePolicy& policy, bool whole);
   std::optional<Error> observe(Sessions::Open& open, std::vector<Item*>& items,
-                               const api::DatabasePolicy& policy);
+                               const api::DatabasePolicy& policy, postgres::Counting counting);
   /// One transaction; the items that moved. An Error: nothing is known to have moved.
   std::optional<Error> move(Sessions::Open& open, std::span<Item* const> items, std::vector<Item*>& moved);
   void fetch_details(Sessions::Open& open, std::vector<Item>& items);

@@ -7,8 +7,14 @@
 #include "controller/kube/base64.hpp"
 
 namespace rls::reconcile {
+namespace {
 
-Result<std::string> read_secret(kube::Client& client, const api::RlsDatabase& database) {
+/// As in Secrets of type kubernetes.io/tls.
+constexpr const char* kCaKey = "ca.crt";
+
+}  // namespace
+
+Result<postgres::ConnectionSecret> read_secret(kube::Client& client, const api::RlsDatabase& database) {
   const api::SecretKeyRef& ref = database.spec.secret;
   const api::ObjectName name{database.meta.name.ns, ref.name};
   const std::string where = "Secret " + rls::quoted(name.str()) + " (spec.connection.secretRef)";
@@ -31,15 +37,28 @@ Result<std::string> read_secret(kube::Client& client, const api::RlsDatabase& da
 
   const auto object = nlohmann::json::parse(json.value(), nullptr, false);
   const auto data = object.is_object() ? object.find("data") : object.end();
-  if (object.is_discarded() || data == object.end() || !data->is_object() || !data->contains(ref.key) ||
-      !(*data)[ref.key].is_string()) {
+  const auto has = [&](const std::string& key) {
+    return data != object.end() && data->is_object() && data->contains(key) && (*data)[key].is_string();
+  };
+  const auto decoded = [&](const std::string& key) -> Result<std::string> {
+    auto value = kube::decode_base64((*data)[key].get_ref<const std::string&>());
+    if (!value) return terminal("SecretUnreadable", where + ": key " + rls::quoted(key) + " is not base64");
+    return std::move(*value);
+  };
+  if (!has(ref.key)) {
     return terminal("SecretKeyMissing",
                     where + " has no key " + rls::quoted(ref.key) + ": add it, or correct secretRef.key");
   }
-  auto value = kube::decode_base64((*data)[ref.key].get_ref<const std::string&>());
-  if (!value) return terminal("SecretUnreadable", where + ": key " + rls::quoted(ref.key) + " is not base64");
-  log::add_secret(*value);
-  return std::move(*value);
+  auto uri = decoded(ref.key);
+  if (!uri) return uri.error();
+  log::add_secret(*uri);
+  postgres::ConnectionSecret secret{std::move(*uri), {}};
+  if (has(kCaKey)) {
+    auto ca = decoded(kCaKey);
+    if (!ca) return ca.error();
+    secret.ca = std::move(*ca);
+  }
+  return secret;
 }
 
 }  // namespace rls::reconcile

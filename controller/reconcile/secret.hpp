@@ -1,17 +1,17 @@
 #pragma once
-// Reads the one key of the one Secret that an RlsDatabase names.
-
-#include <string>
+// Reads what is needed of the one Secret that an RlsDatabase names.
 
 #include "controller/api/database.hpp"
 #include "controller/base/result.hpp"
 #include "controller/kube/client.hpp"
+#include "controller/postgres/dsn.hpp"
 
 namespace rls::reconcile {
 
-/// The decoded value of spec.connection.secretRef. It is registered with the log's redaction before it is
-/// returned. Reasons: SecretNotFound, SecretForbidden, SecretKeyMissing, SecretUnreadable (terminal: somebody
-/// must change something), others transient.
-Result<std::string> read_secret(kube::Client& client, const api::RlsDatabase& database);
+/// The decoded values of spec.connection.secretRef's key and, where it is there, of the key ca.crt beside it.
+/// The former is registered with the log's redaction before it is returned. Reasons: SecretNotFound,
+/// SecretForbidden, SecretKeyMissing, SecretUnreadable (terminal: somebody must change something), others
+/// transient.
+Result<postgres::ConnectionSecret> read_secret(kube::Client& client, const api::RlsDatabase& database);
 
 }  // namespace rls::reconcile

@@ -14,14 +14,15 @@
 #include "controller/base/result.hpp"
 #include "controller/base/time.hpp"
 #include "controller/kube/client.hpp"
+#include "controller/postgres/dsn.hpp"
 #include "controller/postgres/project_database.hpp"
 #include "controller/runtime/work_queue.hpp"
 
 namespace rls::reconcile {
 
-/// Makes the port to the database that `value`, the Secret's, names. Does not connect yet.
+/// Makes the port to the database that the Secret names. Does not connect yet.
 using DatabaseFactory = std::function<Result<std::unique_ptr<postgres::ProjectDatabase>>(
-    const api::RlsDatabase& spec, const std::string& value)>;
+    const api::RlsDatabase& spec, const postgres::ConnectionSecret& secret)>;
 
 /// One lane of one database. Used by one worker at a time, who holds `mutex`.
 struct Lane {
@@ -29,7 +30,7 @@ struct Lane {
   std::shared_ptr<postgres::ProjectDatabase> database;   // guarded by mutex
   api::DatabaseSpec made_for;                            // guarded by mutex: the spec it was made for
   std::string made_for_uid;                              // guarded by mutex
-  std::string secret;                                    // guarded by mutex: the value it was made with
+  postgres::ConnectionSecret secret;                     // guarded by mutex: what it was made with
   std::chrono::steady_clock::time_point secret_read_at;  // guarded by mutex
   std::uint64_t term = 0;                                // guarded by mutex: the leadership it was made in
 };

@@ -129,6 +129,7 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
     status.server_version = outcome.facts->server_version;
     status.system_identifier = outcome.facts->system_identifier;
     status.projects = outcome.projects;
+    status.adopted = outcome.adopted;
     const std::string where = "PostgreSQL " + outcome.facts->server_version + ", schema " +
                               quoted(database.spec.schema, 80) + " adopted";
     add("Ready", ConditionStatus::is_true, "Adopted", where);

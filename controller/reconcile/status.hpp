@@ -42,6 +42,7 @@ struct DatabaseOutcome {
   std::optional<Error> error;                    ///< where not
   Duration not_ok_for{0};
   std::map<std::string, std::int64_t> projects;  ///< by phase
+  std::optional<api::AdoptedStatus> adopted;     ///< where it was opened
 };
 api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutcome& outcome, Time now);
 

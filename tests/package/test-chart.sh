@@ -27,7 +27,8 @@ refuses() {
 
 test_lint() { helm lint --strict "$chart" && helm lint --strict "$chart" --set "$secrets"; }
 test_bad_values_are_refused_with_their_reason() {
-  refuses "at '/replicas': maximum: got 2, want 1" --set replicas=2
+  refuses "at '/replicas': maximum: got 11, want 10" --set replicas=11
+  refuses "replicas: without leader election (config.leaderElect) there may be only one" --set-string config.leaderElect=off
   refuses "at '/logLevel': value must be one of 'debug', 'info', 'warn', 'error'" --set logLevel=loud
   refuses "at '/workers': minimum: got 0, want 1" --set workers=0
   refuses "additional properties 'watchNamespaces' not allowed" --set watchNamespaces=a
@@ -35,6 +36,10 @@ test_bad_values_are_refused_with_their_reason() {
   refuses "at '/image/tag': got number, want string" --set-json image.tag=1.0
   refuses "at '/image/digest'" --set image.digest=sha256:abc
   refuses "at '/metrics/projects': got string, want boolean" --set metrics.projects=sometimes
+  refuses "at '/config': additional properties 'worker' not allowed" --set config.worker=1
+  refuses "at '/config': additional properties 'namespace' not allowed" --set config.namespace=tenants
+  refuses "at '/config/workers': maximum: got 65, want 64" --set config.workers=65
+  refuses "at '/config/metricsProjects': value must be one of 'on', 'off'" --set-json config.metricsProjects=true
   refuses "at '/secretAccess/0': missing property 'names'" --set 'secretAccess[0].namespace=tenants'
   refuses "at '/secretAccess/0/names': minItems: got 0, want 1" --set-json 'secretAccess=[{"namespace":"tenants","names":[]}]'
   refuses "at '/secretAccess/0/names/0': '*' does not match" --set-json 'secretAccess=[{"namespace":"tenants","names":["*"]}]'
@@ -55,7 +60,7 @@ test_every_value_has_an_effect() {
   local value
   for value in image.repository=x image.tag=x "image.digest=sha256:$(printf '%064d' 0)" image.pullPolicy=Always \
     'imagePullSecrets[0].name=x' nameOverride=x fullnameOverride=x watchNamespace=x "$secrets" logLevel=debug \
-    logFormat=console observeInterval=1m workers=8 installId=x metrics.projects=false crds.install=false \
+    logFormat=console observeInterval=1m workers=8 installId=x config.workers=8 metrics.projects=false crds.install=false \
     serviceAccount.name=x serviceAccount.annotations.a=b rbac.create=false serviceMonitor.enabled=true \
     prometheusRule.enabled=true resources.limits.memory=1Gi terminationGracePeriodSeconds=60 priorityClassName=x \
     nodeSelector.a=b 'tolerations[0].key=a' affinity.nodeAffinity.a=b podLabels.a=b podAnnotations.a=b \
@@ -63,6 +68,33 @@ test_every_value_has_an_effect() {
     render --set "$value" >changed.yaml
     ! diff -q changed.yaml default.yaml >/dev/null || fail "$value changes nothing"
   done
+}
+test_the_config_is_a_file_that_the_operator_is_given() {
+  cat >values.yaml <<'END'
+config: {workers: 8, observeInterval: 1m, metricsProjects: "off"}
+podAnnotations: {a: b}
+volumes: [{name: db-ca, configMap: {name: db-ca}}]
+volumeMounts: [{name: db-ca, mountPath: /etc/db-ca, readOnly: true}]
+END
+  render --values values.yaml >with.yaml
+  same "$(field_of ConfigMap '{.data.config\.yaml}' <with.yaml)" 'metricsProjects: "off"
+observeInterval: 1m
+workers: 8'
+  local pod='{.spec.template.spec'
+  # What stands in the file is no flag, which would win.
+  same "$(field_of Deployment "$pod.containers[0].args}" <with.yaml)" \
+    '["--log-level=info","--log-format=json","--bind-address=:8080","--config=/etc/rls-operator/config.yaml"]'
+  same "$(field_of Deployment "$pod.containers[0].volumeMounts[*].mountPath}" <with.yaml)" "/etc/rls-operator /etc/db-ca"
+  same "$(field_of Deployment "$pod.volumes[*].configMap.name}" <with.yaml)" \
+    "$(field_of ConfigMap '{.metadata.name}' <with.yaml) db-ca"
+  same "$(field_of Deployment '{.spec.template.metadata.annotations.a}' <with.yaml)" b
+  same "$(render | field_of ConfigMap '{.metadata.name}')" ""
+}
+test_another_config_is_another_pod() {
+  local template='{.spec.template}' eight
+  eight=$(render --set config.workers=8 | field_of Deployment "$template")
+  same "$(render --set config.workers=8 | field_of Deployment "$template")" "$eight"
+  [[ $(render --set config.workers=9 | field_of Deployment "$template") != "$eight" ]] || fail "the Pod would go on with the old file"
 }
 # same_field KIND JSONPATH: in the chart as in the manifests, and not nothing.
 same_field() {
@@ -75,6 +107,8 @@ test_the_same_rights_as_the_manifests() {
   same_field ClusterRole '{.metadata.name}{.rules}'
   same_field ClusterRoleBinding '{.metadata.name}{.subjects}{.roleRef}'
   same_field ServiceAccount '{.metadata.namespace}{.metadata.name}'
+  same_field Role '{.metadata.namespace}{.metadata.name}{.rules}'
+  same_field RoleBinding '{.metadata.namespace}{.metadata.name}{.subjects}{.roleRef}'
 }
 test_the_same_pod_as_the_manifests() {
   same_field Deployment '{.spec.replicas}{.spec.strategy}{.spec.template.spec}'
@@ -122,7 +156,9 @@ serviceaccount/rls-operator"
 
   # What people made stays through upgrade and uninstall.
   kubectl apply --filename "$checkout/manifests/samples/tenants/database.yaml" >/dev/null
-  helm upgrade rls-operator "$chart" --namespace life --reset-values --set logLevel=debug,metrics.projects=false >/dev/null
+  helm upgrade rls-operator "$chart" --namespace life --reset-values \
+    --set logLevel=debug,metrics.projects=false,config.workers=8 >/dev/null
+  admits rls-operator life
   can no $me get secrets/main-db --namespace tenants
   kubectl --namespace life get deployment rls-operator --output 'jsonpath={.spec.template.spec.containers[0].args}' >arguments
   grep -q -- '"--log-level=debug"' arguments && grep -q -- '"--metrics-projects=off"' arguments

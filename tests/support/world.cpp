@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -175,27 +176,22 @@ std::string World::uri(const std::string& user, const std::string& password,
 std::string World::operator_uri() const { return uri("rls_operator_role", operator_password_, database_); }
 
 std::vector<std::string> World::operator_arguments(const std::vector<std::string>& flags) const {
-  std::vector<std::string> arguments = {RLS_OPERATOR_BINARY,
-                                        "--kubeconfig",
-                                        directory_ + "/kubeconfig",
-                                        "--namespace",
-                                        ns_,
-                                        "--leader-elect-resource-namespace",
-                                        ns_,
-                                        "--leader-elect-lease-duration",
-                                        "5s",
-                                        "--leader-elect-renew-deadline",
-                                        "3s",
-                                        "--leader-elect-retry-period",
-                                        "500ms",
-                                        "--bind-address",
-                                        "127.0.0.1:0",
-                                        "--observe-interval",
-                                        "1s",
-                                        "--log-format",
-                                        "json",
-                                        "--log-level",
-                                        "debug"};
+  const std::vector<std::pair<std::string, std::string>> usual = {
+      {"--kubeconfig", directory_ + "/kubeconfig"},
+      {"--namespace", ns_},
+      {"--leader-elect-resource-namespace", ns_},
+      {"--leader-elect-lease-duration", "5s"},
+      {"--leader-elect-renew-deadline", "3s"},
+      {"--leader-elect-retry-period", "500ms"},
+      {"--bind-address", "127.0.0.1:0"},
+      {"--observe-interval", "1s"},
+      {"--log-format", "json"},
+      {"--log-level", "debug"}};
+  std::vector<std::string> arguments = {RLS_OPERATOR_BINARY};
+  for (const auto& [flag, value] : usual) {
+    if (std::find(flags.begin(), flags.end(), flag) == flags.end())
+      arguments.insert(arguments.end(), {flag, value});
+  }
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   return arguments;
 }
@@ -242,17 +238,21 @@ void World::release_row(const std::unique_ptr<Background>& holder) {
   holder->wait(10s);
 }
 
-void World::create_secret(const std::string& value) {
+void World::create_secret(const std::string& value, const std::string& ca) {
   run({kubectl_program(), "-n", ns_, "delete", "secret", "main-db", "--ignore-not-found"});
-  must(kubectl({"create", "secret", "generic", "main-db", "--from-file=uri=/dev/stdin"}, value),
-       "creating the Secret");
+  std::vector<std::string> arguments = {"create", "secret", "generic", "main-db",
+                                        "--from-file=uri=/dev/stdin"};
+  if (!ca.empty()) arguments.push_back("--from-literal=ca.crt=" + ca);
+  must(kubectl(arguments, value), "creating the Secret");
 }
 
 void World::create_database() {
   create_secret(operator_uri());
-  must(apply(R"(apiVersion: rls-operator.dev/v1alpha1
-kind: RlsDatabase
-metadata: {name: main}
+  create_database_object("main");
+}
+
+void World::create_database_object(const std::string& name) {
+  must(apply("apiVersion: rls-operator.dev/v1alpha1\nkind: RlsDatabase\nmetadata: {name: " + name + R"(}
 spec:
   connection: {secretRef: {name: main-db}}
   runtime: {mode: Adopted, schema: public}
@@ -287,8 +287,12 @@ Output World::kubectl(std::vector<std::string> arguments, const std::string& inp
   return run(arguments, input);
 }
 
-std::string World::field(const std::string& name, const std::string& path) {
-  return trimmed(kubectl({"get", "rlsmigration", name, "-o", "jsonpath={." + path + "}"}).out);
+std::string World::field(const std::string& name, const std::string& path, const std::string& kind) {
+  return trimmed(kubectl({"get", kind, name, "-o", "jsonpath={." + path + "}"}).out);
+}
+
+std::string World::message(const std::string& name, const std::string& kind) {
+  return field(name, "status.conditions[?(@.type==\"Ready\")].message", kind);
 }
 
 std::string World::condition(const std::string& name, const std::string& type, const std::string& kind) {

@@ -43,7 +43,7 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
-  /// Starts the operator; `flags` come on top of the usual ones. Waits until it is ready.
+  /// Starts the operator; `flags` come on top of the usual ones, or instead of them. Waits until it is ready.
   void start_operator(const std::vector<std::string>& flags = {});
   /// The same without the waiting: it may be killed before it is ready.
   void launch_operator(const std::vector<std::string>& flags = {});
@@ -59,7 +59,10 @@ class World {
 
   /// Creates the Secret main-db with the operator's URI and the RlsDatabase main.
   void create_database();
-  void create_secret(const std::string& uri);
+  /// An RlsDatabase `name` over the Secret main-db.
+  void create_database_object(const std::string& name);
+  /// The Secret anew; `ca`: certificates, PEM, for its key ca.crt.
+  void create_secret(const std::string& uri, const std::string& ca = {});
   /// kubectl apply of YAML in the test's namespace.
   Output apply(const std::string& yaml);
   /// An RlsMigration `name`; `rest` is YAML that goes on below spec.
@@ -72,11 +75,14 @@ class World {
   /// "/apis/rls-operator.dev/v1alpha1/namespaces/<the test's>/<what>"
   [[nodiscard]] std::string path_of(const std::string& what) const;
 
-  /// One value of an RlsMigration by JSONPath, without braces: "status.phase".
-  std::string field(const std::string& name, const std::string& path);
+  /// One value of an object by JSONPath, without braces: "status.phase".
+  std::string field(const std::string& name, const std::string& path,
+                    const std::string& kind = "rlsmigration");
   /// "Status/reason" of one of its conditions, "" where it has none.
   std::string condition(const std::string& name, const std::string& type,
                         const std::string& kind = "rlsmigration");
+  /// The message of its condition Ready.
+  std::string message(const std::string& name, const std::string& kind = "rlsmigration");
 
   /// One value by SQL as superuser, tuples only.
   std::string sql(const std::string& statement);
@@ -97,6 +103,8 @@ class World {
   [[nodiscard]] const std::string& ns() const { return ns_; }
   [[nodiscard]] const std::string& database() const { return database_; }
   [[nodiscard]] std::string operator_uri() const;
+  /// Of the server's superuser.
+  [[nodiscard]] const std::string& admin_uri() const { return admin_uri_; }
   [[nodiscard]] const std::string& operator_password() const { return operator_password_; }
   /// The bearer token that the operator shows the API server.
   [[nodiscard]] const std::string& token() const { return token_; }

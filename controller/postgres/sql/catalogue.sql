@@ -40,7 +40,16 @@ SELECT schema.found,
                                AND pg_get_expr(p.polqual, p.polrelid) = 'true'
                                AND (p.polroles = '{0}' OR EXISTS (SELECT FROM unnest(p.polroles) r
                                                                   WHERE pg_has_role(r, 'USAGE'))))),
-       format_type(base.oid, NULL)
+       format_type(base.oid, NULL),
+       -- Given by a sequence, in every row.
+       a.attnotnull AND (a.attidentity <> '' OR EXISTS (
+         SELECT FROM pg_attrdef d WHERE d.adrelid = t.oid AND d.adnum = a.attnum
+                                    AND pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%')),
+       -- Rows can be read in its order.
+       EXISTS (SELECT FROM pg_index i
+               JOIN pg_class x ON x.oid = i.indexrelid
+               JOIN pg_am m ON m.oid = x.relam AND m.amname = 'btree'
+               WHERE i.indrelid = t.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum)
 FROM schema
 LEFT JOIN adopted t ON true
 LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped

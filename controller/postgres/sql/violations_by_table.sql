@@ -1,9 +1,9 @@
 -- Since each project entered its phase: the 20 tables with most violations, with the sums over all tables.
-SELECT n, table_name, count, total, (extract(epoch FROM least(last, clock_timestamp())) * 1000000)::bigint
+{{recent}}SELECT n, table_name, count, total, (extract(epoch FROM least(last, clock_timestamp())) * 1000000)::bigint
 FROM (
   SELECT p.n, {{audit.table_text}} AS table_name, count(*) AS count,
          (sum(count(*)) OVER each_project)::bigint AS total,
-         (max(max(a.{{audit.time}})) OVER each_project)::timestamptz AS last,
+         (max(max(a.{{audit.time}})) OVER each_project){{audit.at_the_latest}} AS last,
          row_number() OVER (PARTITION BY p.n ORDER BY count(*) DESC, {{audit.table_text}}) AS place
   FROM (
     SELECT asked.n, asked.project, newest.at
@@ -15,7 +15,7 @@ FROM (
     WHERE newest.to_phase = coalesce(s.{{status.phase}}::text, 'pending')
   ) p
   JOIN {{audit}} a ON a.{{audit.project_text}} = p.project AND a.{{audit.denied}}
-                  AND a.{{audit.time}} > p.at::{{audit.time_type}}
+                  AND a.{{audit.time}} > p.at{{audit.since}}
   GROUP BY p.n, {{audit.table_text}}
   WINDOW each_project AS (PARTITION BY p.n)
 ) counted

@@ -21,9 +21,7 @@ class BadInput : public ::testing::Test {
   bool becomes(const std::string& type, const std::string& wanted, const std::string& name = "sm") {
     return world.eventually([&] { return world.condition(name, type) == wanted; });
   }
-  std::string message(const std::string& name = "sm") {
-    return world.field(name, "status.conditions[?(@.type==\"Ready\")].message");
-  }
+  std::string message(const std::string& name = "sm") { return world.message(name); }
   void expect_healed() {
     EXPECT_TRUE(becomes("Ready", "True/TargetReached"));
     EXPECT_EQ(world.phase_in_database("sm"), "shadow");

@@ -51,6 +51,19 @@ TEST_F(Operator, R_A1_ApplyingAMigrationMovesTheProject) {
   EXPECT_EQ(world.field("sm", "status.history[0].to"), "shadow");
 }
 
+TEST_F(Operator, WhatWasAdoptedIsDescribed) {
+  const auto evidence = [&] {
+    return world.kubectl({"get", "rlsdb", "main", "-o", "jsonpath={.status.adopted.evidence.state}"}).out;
+  };
+  EXPECT_TRUE(world.eventually([&] { return evidence() == "Complete"; }));
+  const std::string described = world.kubectl({"describe", "rlsdb", "main"}).out;
+  for (const char* text : {"enum public.migration_phase_enum", "public.rls_audit_log", "would_be_denied",
+                           "public.project_registry", "Tables With Policies"})
+    EXPECT_NE(described.find(text), std::string::npos) << text << " in " << described;
+  world.sql("ALTER TABLE nodes DISABLE TRIGGER note_denied_write");
+  EXPECT_TRUE(world.eventually([&] { return evidence() == "Incomplete"; })) << "by the next look";
+}
+
 TEST_F(Operator, R_A2_ShadowIsNeverSkippedOnTheWayUp) {
   ASSERT_TRUE(world.migrate("sm", "sm", "complete", kNoSoak).ok());
   ASSERT_TRUE(reaches("sm", "sm", "complete"));

@@ -126,6 +126,16 @@ TEST(Bounds, AreThoseOfTheCode) {
             api::kMaxConnections);
   EXPECT_EQ(at(database, "/spec/properties/runtime/properties/schema/maxLength"), api::kMaxIdentifierBytes);
   EXPECT_EQ(at(database, "/status/properties/projects/maxProperties"), api::kMaxProjectCounts);
+  const json adopted = at(database, "/status/properties/adopted/properties");
+  for (const char* table : {"/statusTable", "/auditTable"}) {
+    EXPECT_EQ(at(adopted, table)["properties"]["columns"]["maxProperties"], api::kMaxColumns);
+    EXPECT_EQ(at(adopted, table)["properties"]["columns"]["additionalProperties"]["maxLength"],
+              api::kMaxShort);
+    EXPECT_EQ(at(adopted, table)["properties"]["name"]["maxLength"], api::kMaxShort);
+  }
+  for (const char* text : {"uncountedBecause", "unmirroredBecause", "noFirstRowBecause"})
+    EXPECT_EQ(adopted[text]["maxLength"], api::kMaxMessage);
+  EXPECT_EQ(at(adopted, "/evidence/properties/message/maxLength"), api::kMaxMessage);
   const std::string lock = at(database, "/spec/properties/timeouts/properties/lock").dump();
   const std::string statement = at(database, "/spec/properties/timeouts/properties/statement").dump();
   EXPECT_THAT(lock, HasSubstr("duration('" + format_duration(api::kMinLockTimeout) + "')"));

@@ -160,7 +160,18 @@ TEST(DatabaseStatus, IsTakenAndReadBackAsItWas) {
   status.server_version = "15.18";
   status.system_identifier = "7412345678901234567";
   status.projects = {{"complete", 1}, {"enforcing", 0}, {"pending", 5}, {"shadow", 9'000'000'000}};
+  status.adopted = api::AdoptedStatus{
+      .status_table = {"acme.rls_migration_status", {{"project", "project_id"}}},
+      .phase_type = "enum acme.rollout",
+      .audit_table = api::AdoptedTable{"acme.rls_audit_log", {{"denied", std::string(999, 'd')}}},
+      .registry_table = "acme.project_registry",
+      .uncounted_because = std::string(9000, 'm'),
+      .unmirrored_because = std::string(9000, 'm'),
+      .no_first_row_because = std::string(9000, 'm'),
+      .evidence = {"Incomplete", 12, 11, true, std::string(9000, 'm')}};
+  for (int i = 0; i < 30; ++i) status.adopted->status_table.columns["c" + std::to_string(i)] = "c";
   status.conditions = {ready()};
+  api::fit(status);
   const Output put = put_status("rlsdatabases", "status", api::encode_status(before->meta, status));
   ASSERT_EQ(put.code, 0) << put.text;
   const auto after = api::decode_database(get("rlsdb", "status").dump());
@@ -168,6 +179,10 @@ TEST(DatabaseStatus, IsTakenAndReadBackAsItWas) {
   EXPECT_EQ(after->spec, before->spec);
   EXPECT_THAT(kubectl_ok({"get", "rlsdb", "status", "--namespace", test_namespace()}),
               testing::ContainsRegex("status +True +AwaitingGates +15.18 +5 +9000000000 +0 +1"));
+  EXPECT_THAT(kubectl_ok({"get", "rlsdb", "status", "--namespace", test_namespace(), "-o", "wide"}),
+              testing::ContainsRegex("EVIDENCE +MESSAGE\n.* Incomplete +SoakTime waits"));
+  EXPECT_THAT(kubectl_ok({"describe", "rlsdb", "status", "--namespace", test_namespace()}),
+              testing::ContainsRegex("Phase Type: +enum acme.rollout"));
 }
 
 TEST(Columns, TellTheStateOfAProject) {

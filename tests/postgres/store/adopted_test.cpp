@@ -56,6 +56,62 @@ TEST_F(Adopted, TimestampsWithoutTimeZone) {
   EXPECT_LT(seen.now - *seen.violations.last, std::chrono::minutes(1));
 }
 
+// Who writes a time without time zone writes the wall clock of its session: nobody can tell which that was.
+class WritersIn : public Adopted, public testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    Adopted::SetUp();
+    sql("ALTER TABLE rls_audit_log ALTER created_at TYPE timestamp");
+    open();
+    must_go("sm", Phase::pending, Phase::shadow);
+  }
+  /// Written in a session of that zone, so long ago: the moment as it truly was.
+  Time violation(const std::string& ago) {
+    pqxx::connection application(uri());
+    pqxx::work work(application);
+    work.exec("SELECT set_config('timezone', '" + std::string(GetParam()) + "', true)");
+    const auto micros = work.exec(
+        "INSERT INTO rls_audit_log (project_id, table_name, operation, would_be_denied, created_at) "
+        "VALUES ('sm', 'nodes', 'UPDATE', true, now() - interval '" +
+        ago + "') RETURNING (extract(epoch FROM created_at::timestamptz) * 1000000)::bigint");
+    work.commit();
+    return Time{std::chrono::microseconds{micros[0][0].as<std::int64_t>()}};
+  }
+};
+
+TEST_P(WritersIn, R_A6_NoViolationIsOverlookedNorTakenForOlderThanItIs) {
+  const Time happened = violation("0 s");
+  const auto seen = see("sm");
+  EXPECT_EQ(seen.violations.count, 1);
+  ASSERT_TRUE(seen.violations.last);
+  EXPECT_GE(*seen.violations.last, happened);
+  EXPECT_LE(*seen.violations.last, seen.now);
+  const auto report = store->violations(std::vector<std::string>{"sm"});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report.value()[0].total, 1);
+  EXPECT_EQ(report.value()[0].samples.size(), 1U);
+  EXPECT_GE(report.value()[0].last_seen, happened);
+}
+
+TEST_P(WritersIn, ViolationsOfADayAndTwoHoursBeforeThePhaseAreNotCounted) {
+  violation("26 hours 1 minute");
+  EXPECT_EQ(see("sm").violations.count, 0);
+}
+
+std::string zone_name(const testing::TestParamInfo<const char*>& zone) {
+  std::string out;
+  for (const char c : std::string_view(zone.param)) {
+    if (c == '+') out += "minus";  // the sign is the other way round in these names
+    if (c == '-') out += "plus";
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) out += c;
+  }
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(Zones, WritersIn,
+                         testing::Values("Pacific/Auckland", "America/Los_Angeles", "Asia/Kolkata",
+                                         "Etc/GMT+12", "Etc/GMT-14"),
+                         zone_name);
+
 TEST_F(Adopted, PhaseAsText) {
   sql("DROP FUNCTION get_rls_mode() CASCADE; ALTER TABLE rls_migration_status ALTER migration_phase DROP "
       "DEFAULT, "
@@ -169,7 +225,14 @@ INSTANTIATE_TEST_SUITE_P(
         "REVOKE USAGE ON SEQUENCE rls_audit_log_id_seq FROM rls_operator_role",
         "CREATE TYPE op AS ENUM ('INSERT', 'UPDATE', 'DELETE'); ALTER TABLE rls_audit_log ALTER operation "
         "TYPE op USING operation::op",
-        "ALTER TABLE rls_audit_log DROP COLUMN operation"));
+        "ALTER TABLE rls_audit_log DROP COLUMN operation",
+        // What speaks at COMMIT only.
+        "CREATE TABLE commands (name text PRIMARY KEY); GRANT SELECT ON commands TO PUBLIC; "
+        "ALTER TABLE rls_audit_log ADD FOREIGN KEY (operation) REFERENCES commands DEFERRABLE INITIALLY "
+        "DEFERRED",
+        "CREATE FUNCTION no_moves() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not here'; END $$; "
+        "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON rls_audit_log DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION no_moves()"));
 
 TEST_F(Adopted, AuditRowIsCutToItsColumns) {
   sql("ALTER TABLE rls_audit_log ALTER user_name TYPE varchar(8), ALTER reason TYPE varchar(12)");

@@ -9,6 +9,7 @@
 namespace rls::postgres {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -22,12 +23,12 @@ std::string parameter(const ConnectionSettings& settings, std::string_view keywo
 
 TEST(Secret, R_D3_UriAndKeywordsWithTrailingNewline) {
   for (const char* text :
-       {"postgresql://op:pw%2Fx1@db.example:6432/main?sslmode=verify-full\n",
-        "host=db.example port=6432 dbname=main user=op password='pw/x1' sslmode=verify-full\r\n"}) {
+       {"postgresql://op:pw%2Fx1@db.example:6432/main?sslmode=require\n",
+        "host=db.example port=6432 dbname=main user=op password='pw/x1' sslmode=require\r\n"}) {
     const auto settings = parse_connection_settings(text);
     ASSERT_TRUE(settings.ok()) << settings.error().message;
     EXPECT_EQ(parameter(*settings, "password"), "pw/x1");
-    EXPECT_EQ(parameter(*settings, "sslmode"), "verify-full");
+    EXPECT_EQ(parameter(*settings, "sslmode"), "require");
     EXPECT_EQ(settings.value().where, "main on db.example:6432");
     EXPECT_EQ(log::redacted("it was pw/x1"), "it was «redacted»");
   }
@@ -97,6 +98,51 @@ TEST(Secret, WhatIsWrongIsSaidWithoutTheValue) {
     EXPECT_THAT(settings.error().message, HasSubstr(said));
     EXPECT_THAT(settings.error().message, Not(HasSubstr("c4n4ry")));
     EXPECT_EQ(settings.error().kind, ErrorKind::terminal);
+  }
+}
+
+constexpr const char* kCa = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+
+TEST(Secret, WithACaTheServerIsVerifiedInFull) {
+  const auto settings = parse_connection_settings("postgresql://op:secret@h/d", kCa);
+  ASSERT_TRUE(settings.ok()) << settings.error().message;
+  EXPECT_EQ(parameter(*settings, "sslmode"), "verify-full");
+  EXPECT_EQ(settings.value().ca, kCa);
+  for (const char* mode : {"require", "verify-ca", "verify-full"}) {
+    const auto asked =
+        parse_connection_settings("postgresql://op:secret@h/d?sslmode=" + std::string(mode), kCa);
+    ASSERT_TRUE(asked.ok()) << asked.error().message;
+    EXPECT_EQ(parameter(*asked, "sslmode"), mode);
+  }
+}
+
+TEST(Secret, ACaThatWouldNotBeUsedIsRefused) {
+  for (const char* mode : {"disable", "allow", "prefer"}) {
+    const auto settings =
+        parse_connection_settings("postgresql://op:secret@h/d?sslmode=" + std::string(mode), kCa);
+    ASSERT_FALSE(settings.ok()) << mode;
+    EXPECT_THAT(settings.error().message, HasSubstr("ca.crt"));
+  }
+  const auto two = parse_connection_settings("postgresql://op:secret@h/d?sslrootcert=/etc/ca.crt", kCa);
+  ASSERT_FALSE(two.ok());
+  EXPECT_THAT(two.error().message, HasSubstr("leave one out"));
+  for (const char* none : {"", "\n", "c4n4ry"}) {
+    const auto settings = parse_connection_settings("postgresql://op:secret@h/d", none);
+    ASSERT_FALSE(settings.ok()) << none;
+    EXPECT_EQ(settings.error().reason, "InvalidConnectionString");
+    EXPECT_THAT(settings.error().message, AllOf(HasSubstr("PEM"), Not(HasSubstr("c4n4ry"))));
+  }
+}
+
+TEST(Secret, WhoAsksToVerifyIsToldWhereTheCaBelongs) {
+  for (const char* mode : {"verify-ca", "verify-full"}) {
+    const std::string uri = "postgresql://op:secret@h/d?sslmode=" + std::string(mode);
+    const auto settings = parse_connection_settings(uri);
+    ASSERT_FALSE(settings.ok()) << "libpq would look into a home directory";
+    EXPECT_EQ(settings.error().reason, "InvalidConnectionString");
+    EXPECT_THAT(settings.error().message, AllOf(HasSubstr(mode), HasSubstr("key ca.crt"), HasSubstr("PEM")));
+    EXPECT_FALSE(parse_connection_settings(uri + "&sslrootcert=").ok());
+    EXPECT_TRUE(parse_connection_settings(uri + "&sslrootcert=/etc/ssl/certs/ca-certificates.crt").ok());
   }
 }
 

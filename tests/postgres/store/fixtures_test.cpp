@@ -28,18 +28,49 @@ struct Stranger {
   const char* also_grows;   ///< the table that a trigger of theirs fills
   const char* without_row;  ///< a registered project without a status row
   bool row_can_be_made;
+  const char* description;  ///< of what was adopted, before the first move
 
   friend std::ostream& operator<<(std::ostream& out, const Stranger& s) { return out << s.name; }
 };
 
 const Stranger kStrangers[] = {
     {"acme", "acme", "aaaaaaaa-0000-4000-8000-000000000001", "acme.invoices", "tenant", 6, true, 0, "", "",
-     false},
+     false,
+     R"(status acme.rls_migration_status: changed=updated_at completed=migrated_at enforced=rls_enabled phase=migration_phase project=project_id
+phase is enum acme.rollout
+audit acme.rls_audit_log: denied=would_be_denied operation=operation project=project_id table=table_name time=logged_at user=session_user_name
+evidence Complete, 1 of 1
+)"},
     {"shop", "public", "O'Hara & \"Sons\"", "public.orders", "project", 9, true, 4, "public.phase_history",
-     "new", true},
-    {"legacy", "legacy", "t 3", "legacy.files", "tenant_id", 6, false, 0, "", "", false},
-    {"cached", "crm", "red", "crm.deals", "project_id", 6, true, 0, "", "", false},
-    {"numbers", "Numbers & Co", "-9", "\"Numbers & Co\".entries", "project_id", 6, true, 4, "", "10", false},
+     "new", true,
+     R"(status public.rls_migration_status: changed=modified_at completed=completed_at enforced=enabled phase=phase project=project
+phase is text
+audit public.rls_audit_log: denied=denied operation=action project=project reason=message table=target_table time=occurred_at user=username
+registry public.project_registry
+evidence Incomplete, 0 of 1: nothing that is enabled records denials in public.rls_audit_log for public.orders: INSERT, UPDATE, DELETE
+)"},
+    {"legacy", "legacy", "t 3", "legacy.files", "tenant_id", 6, false, 0, "", "", false,
+     R"(status legacy.rls_migration_status: completed=migrated_at enforced=rls_enabled phase=phase project=tenant_id
+phase is domain legacy.stage over character varying
+uncounted: there is no table legacy.rls_audit_log
+unmirrored: there is no table legacy.rls_audit_log
+evidence Incomplete, 0 of 1: there is no table legacy.rls_audit_log
+)"},
+    {"cached", "crm", "red", "crm.deals", "project_id", 6, true, 0, "", "", false,
+     R"(status crm.rls_migration_status: changed=last_updated completed=migrated_at enforced=rls_enabled phase=migration_phase project=project_id
+phase is enum crm.migration_phase_enum
+audit crm.rls_audit_log: denied=would_deny operation=command project=tenant_id table=relation time=recorded_at user=db_user
+unmirrored: column request_uuid of crm.rls_audit_log is NOT NULL without a default
+evidence Incomplete, 0 of 1: nothing that is enabled records denials in crm.rls_audit_log for crm.deals: INSERT, UPDATE, DELETE
+)"},
+    {"numbers", "Numbers & Co", "-9", "\"Numbers & Co\".entries", "project_id", 6, true, 4, "", "10", false,
+     R"(status "Numbers & Co".rls_migration_status: changed=updated_at completed=migrated_at enforced=rls_enabled phase=migration_phase project=project_id
+phase is domain "Numbers & Co".phase_of_project over enum "Numbers & Co"."Phase"
+audit "Numbers & Co".rls_audit_log: denied=would_be_denied operation=operation project=project_id reason=reason table=table_name time="timestamp" user="user"
+registry "Numbers & Co".project_registry
+no first row: role rls_operator_role has no INSERT on "Numbers & Co".rls_migration_status; run as a DBA: GRANT INSERT ON "Numbers & Co".rls_migration_status TO rls_operator_role;
+evidence Incomplete, 0 of 1: nothing that is enabled records denials in "Numbers & Co".rls_audit_log for "Numbers & Co".entries: INSERT, UPDATE, DELETE
+)"},
 };
 
 std::string output_of(const std::string& command) {
@@ -180,7 +211,37 @@ TEST_P(Strangers, R_A11_WalkUpAndDownAndAreLeftAsTheyWere) {
     }
   }
   EXPECT_EQ(audit_rows, s.audit_rows);
+  EXPECT_EQ(store->describe().value().unmirrored_because.empty(), s.audit_rows > 0)
+      << "what the table refused when it was tried is known now";
   EXPECT_EQ(theirs_value("SELECT count(*) FROM rls_operator.transition WHERE kind = 'moved'"), "4");
+}
+
+/// A line a part, as the status holds it.
+std::string text_of(const api::AdoptedStatus& adopted) {
+  std::string out;
+  const auto table = [&](std::string_view what, const api::AdoptedTable& found) {
+    out += std::string(what) + " " + found.name + ":";
+    for (const auto& [meaning, column] : found.columns) out += " " + meaning + "=" + column;
+    out += "\n";
+  };
+  table("status", adopted.status_table);
+  out += "phase is " + adopted.phase_type + "\n";
+  if (adopted.audit_table) table("audit", *adopted.audit_table);
+  if (!adopted.registry_table.empty()) out += "registry " + adopted.registry_table + "\n";
+  if (!adopted.uncounted_because.empty()) out += "uncounted: " + adopted.uncounted_because + "\n";
+  if (!adopted.unmirrored_because.empty()) out += "unmirrored: " + adopted.unmirrored_because + "\n";
+  if (!adopted.no_first_row_because.empty()) out += "no first row: " + adopted.no_first_row_because + "\n";
+  return out + "evidence " + adopted.evidence.state + ", " + std::to_string(adopted.evidence.recorded) +
+         " of " + std::to_string(adopted.evidence.tables) + (adopted.evidence.reads ? ", reads" : "") +
+         (adopted.evidence.message.empty() ? "" : ": ") + adopted.evidence.message + "\n";
+}
+
+TEST_P(Strangers, AreDescribed) {
+  open();
+  const auto described = store->describe();
+  ASSERT_TRUE(described.ok()) << described.error().message;
+  EXPECT_EQ(text_of(described.value()), GetParam().description);
+  EXPECT_EQ(store->describe().value(), described.value()) << "nothing in it changes by itself";
 }
 
 class StrangersWithARegistry : public Strangers {};

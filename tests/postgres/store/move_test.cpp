@@ -296,6 +296,15 @@ TEST_F(Batch, DeferredConstraintSpeaksBeforeCommit) {
   only_p7_and_p290_fail("too late");
 }
 
+TEST_F(Batch, DeferredTriggerThatWantsTheAuditRowFindsIt) {
+  trigger(
+      "IF NEW.project_id IN ('p7', 'p290') OR NOT EXISTS (SELECT FROM public.rls_audit_log a WHERE "
+      "a.project_id = NEW.project_id AND a.operation = 'PHASE_CHANGE') THEN RAISE EXCEPTION 'no record'; END "
+      "IF;",
+      "CONSTRAINT TRIGGER t AFTER UPDATE", "DEFERRABLE INITIALLY DEFERRED");
+  only_p7_and_p290_fail("no record");
+}
+
 TEST_F(Batch, CheckConstraint) {
   sql("ALTER TABLE rls_migration_status ADD CONSTRAINT never CHECK (migration_phase = 'pending' OR "
       "project_id NOT IN "
@@ -339,6 +348,26 @@ TEST_F(Batch, RowThatSomebodyHoldsFailsAloneAndNamesTheHolder) {
   EXPECT_EQ(results.value()[1].error->kind, ErrorKind::transient);
   EXPECT_THAT(results.value()[1].error->message, HasSubstr("\"nightly job\""));
   EXPECT_THAT(results.value()[1].error->message, HasSubstr("pid " + std::to_string(other.backendpid())));
+}
+
+// An index on it, a VACUUM FULL: the phase comes first, and the ledger has the move. Promotions have the time
+// to wait.
+TEST_F(Moving, R_A4_AuditTableThatSomebodyHoldsStopsNoMoveDown) {
+  must_go("sm", Phase::pending, Phase::shadow);
+  {
+    pqxx::connection other(uri());
+    pqxx::work work(other);
+    work.exec("LOCK TABLE rls_audit_log IN SHARE MODE");
+    const auto up = go("sm", Phase::shadow, Phase::enforcing);
+    ASSERT_FALSE(up.ok());
+    EXPECT_EQ(up.error().reason, "LockTimeout");
+    open();
+    must_go("sm", Phase::shadow, Phase::pending);
+  }
+  EXPECT_EQ(value("SELECT count(*) FROM rls_audit_log WHERE operation = 'PHASE_CHANGE'"), "1");
+  must_go("sm", Phase::pending, Phase::shadow);
+  EXPECT_EQ(value("SELECT count(*) FROM rls_audit_log WHERE operation = 'PHASE_CHANGE'"), "2")
+      << "only while it is held";
 }
 
 TEST_F(Moving, R_C3_LockTimeoutNamesWhoHoldsTheTable) {

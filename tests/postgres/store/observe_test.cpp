@@ -266,6 +266,34 @@ TEST_F(Observing, R_A6_ViolationsSinceThePhaseBegan) {
   EXPECT_EQ(see("sm").violations.count, 0);
 }
 
+// Violations that cannot be counted in time hold promotions up, never demotions.
+TEST_F(Observing, R_A4_CountingThatTakesTooLongIsLeftOutAndTheWayDownIsOpen) {
+  must_go("sm", Phase::pending, Phase::shadow);
+  sql("CREATE TYPE ident AS ENUM ('sm'); CREATE FUNCTION slow_text(ident) RETURNS text LANGUAGE plpgsql "
+      "AS $$ BEGIN PERFORM pg_sleep(60); RETURN 'sm'; END $$; "
+      "CREATE CAST (ident AS text) WITH FUNCTION slow_text(ident); "
+      "ALTER TABLE rls_audit_log ALTER project_id TYPE ident USING project_id::ident; "
+      "INSERT INTO rls_audit_log (project_id, table_name, operation, would_be_denied) "
+      "VALUES ('sm', 'nodes', 'UPDATE', true)");
+  store = make({.lock = std::chrono::milliseconds{500}, .statement = std::chrono::milliseconds{1000}});
+  open();
+  const auto seen = see("sm");
+  EXPECT_TRUE(seen.project_known);
+  EXPECT_EQ(seen.phase, Phase::shadow);
+  EXPECT_FALSE(seen.violations_known);
+  EXPECT_THAT(seen.violations_message, HasSubstr("could not be counted within spec.timeouts"));
+  must_go("sm", Phase::shadow, Phase::pending);
+}
+
+TEST_F(Observing, R_A4_CountingThatWaitsForALockIsLeftOut) {
+  pqxx::connection other(uri());
+  pqxx::work work(other);
+  work.exec("LOCK TABLE rls_audit_log IN ACCESS EXCLUSIVE MODE");
+  const auto seen = see("sm");
+  EXPECT_TRUE(seen.project_known);
+  EXPECT_FALSE(seen.violations_known);
+}
+
 TEST_F(Observing, TimeYetToComeCountsAsNow) {
   see("sm");
   sql("INSERT INTO rls_audit_log (project_id, table_name, operation, would_be_denied, created_at) "

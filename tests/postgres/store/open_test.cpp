@@ -139,6 +139,19 @@ TEST_F(Opening, SchemaOfSomebodyElseIsNotTrusted) {
   open();
 }
 
+// Who owns it could forge ledger, clocks and holds, whatever version it has and however much we may in it.
+TEST_F(Opening, SchemaOfSomebodyElseIsNotTrustedThoughItIsComplete) {
+  open();
+  sql("ALTER SCHEMA rls_operator OWNER TO app_user; GRANT ALL ON SCHEMA rls_operator TO rls_operator_role");
+  store = make();
+  const Error error = refused();
+  EXPECT_EQ(error.reason, "MissingPrivilege");
+  const std::string remedy = "ALTER SCHEMA rls_operator OWNER TO rls_operator_role;";
+  ASSERT_THAT(error.message, HasSubstr(remedy));
+  sql(remedy);
+  open();
+}
+
 TEST_F(Opening, SchemaOfANewerOperatorIsLeftAlone) {
   open();
   sql("UPDATE rls_operator.version SET number = 99");

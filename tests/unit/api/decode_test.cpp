@@ -363,5 +363,18 @@ TEST(Decode, LargeObjectsAreRead) {
   EXPECT_TRUE(decode_migration(migration_json().dump()).ok());
 }
 
+TEST(Decode, AnAnnotationThatIsNoTextIsNamed) {
+  const auto migration = decode_migration(
+      R"({"metadata":{"name":"sm","annotations":{"rls-operator.dev/hold-at":{}}},"spec":{}})");
+  ASSERT_FALSE(migration.ok());
+  EXPECT_EQ(migration.error().message,
+            "metadata.annotations.rls-operator.dev/hold-at: a string is wanted, this is an object");
+  const auto database = decode_database(
+      R"({"metadata":{"name":"main","annotations":{"rls-operator.dev/take-over":7}},"spec":{}})");
+  ASSERT_FALSE(database.ok());
+  EXPECT_EQ(database.error().message,
+            "metadata.annotations.rls-operator.dev/take-over: a string is wanted, this is a number");
+}
+
 }  // namespace
 }  // namespace rls::api

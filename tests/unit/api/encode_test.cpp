@@ -55,6 +55,17 @@ MigrationStatus full_status() {
   return status;
 }
 
+AdoptedStatus full_adopted() {
+  return {.status_table = {"acme.rls_migration_status", {{"project", "project_id"}, {"phase", "\"Phase\""}}},
+          .phase_type = "enum acme.rollout",
+          .audit_table = AdoptedTable{"acme.rls_audit_log", {{"denied", "would_deny"}}},
+          .registry_table = "acme.project_registry",
+          .uncounted_because = "a",
+          .unmirrored_because = "b",
+          .no_first_row_because = "c",
+          .evidence = {"Incomplete", 12, 11, true, "acme.notes: DELETE"}};
+}
+
 /// What comes back when the API server stores the encoded status: `spec` is its own.
 template <class Object>
 json stored(const Object& status, const char* spec) {
@@ -110,8 +121,11 @@ TEST(EncodeDatabaseStatus, IsReadBackAsItWas) {
   status.server_version = "15.18";
   status.system_identifier = "7412345678901234567";
   status.projects = {{"complete", 0}, {"pending", 5}, {"shadow", 9'000'000'000}};
+  status.adopted = full_adopted();
   status.conditions = {ready()};
-  for (const DatabaseStatus& each : {status, DatabaseStatus{}}) {
+  DatabaseStatus bare;  // found, with hardly anything in it
+  bare.adopted.emplace().audit_table.emplace();
+  for (const DatabaseStatus& each : {status, bare, DatabaseStatus{}}) {
     const auto decoded = decode_database(stored(each, kDatabaseSpec).dump());
     ASSERT_TRUE(decoded.ok()) << decoded.error().message;
     EXPECT_EQ(decoded->status, each);
@@ -161,6 +175,25 @@ TEST(Fit, MakesAnythingComeBackAsItWas) {
   EXPECT_LT(encode_status(meta(), status).size(), 64'000U);
 
   const auto decoded = decode_migration(stored(status, kMigrationSpec).dump());
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  EXPECT_EQ(decoded->status, status);
+}
+
+TEST(Fit, BoundsWhatWasAdopted) {
+  DatabaseStatus status;
+  AdoptedStatus& adopted = status.adopted.emplace(full_adopted());
+  for (int i = 0; i < 100; ++i)
+    adopted.status_table.columns.emplace("c" + std::to_string(i), std::string(999, '"'));
+  for (std::string* text :
+       {&adopted.status_table.name, &adopted.audit_table->name, &adopted.audit_table->columns["time"],
+        &adopted.phase_type, &adopted.registry_table, &adopted.uncounted_because, &adopted.unmirrored_because,
+        &adopted.no_first_row_because, &adopted.evidence.message})
+    *text = "\xFF" + std::string(40'000, '"');
+  fit(status);
+  EXPECT_EQ(adopted.status_table.columns.size(), kMaxColumns);
+  EXPECT_EQ(adopted.evidence.message.size(), kMaxMessage);
+  EXPECT_LT(encode_status(meta(), status).size(), 24'000U);
+  const auto decoded = decode_database(stored(status, kDatabaseSpec).dump());
   ASSERT_TRUE(decoded.ok()) << decoded.error().message;
   EXPECT_EQ(decoded->status, status);
 }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <unistd.h>
+#include <yaml-cpp/yaml.h>
 
 #include <filesystem>
 #include <fstream>
@@ -47,6 +48,24 @@ class ConfigFile : public ::testing::Test {
 
   const std::string path_;
 };
+
+TEST_F(ConfigFile, TheChartListsItsKeys) {
+  // But for those that rights and ports hang on, and the one for tests.
+  const std::string others = "namespace bindAddress installId injectFault leaderElectResourceName leaderElectResourceNamespace ";
+  const YAML::Node schema = YAML::LoadFile(RLS_SOURCE_DIR "/charts/rls-operator/values.schema.json");
+  std::vector<std::string> keys;
+  std::istringstream words(others);
+  for (std::string word; words >> word;) keys.push_back(word);
+  for (const auto& property : schema["properties"]["config"]["properties"])
+    keys.push_back(property.first.as<std::string>());
+
+  const std::string known = bad("unknown: 1\n");
+  std::istringstream list(known.substr(known.find("these are: ") + 11));
+  std::vector<std::string> wanted;
+  for (std::string word; std::getline(list >> std::ws, word, ',');)
+    wanted.push_back(word.substr(0, word.find('\n')));
+  EXPECT_THAT(keys, testing::UnorderedElementsAreArray(wanted)) << known;
+}
 
 TEST_F(ConfigFile, EveryFlagHasItsKey) {
   const Options options = good(R"(

@@ -57,6 +57,29 @@ TEST(SoakGate, EnforcingHasItsOwnSoak) {
   EXPECT_EQ(gates::soak_time(c.to(Phase::complete)).state, GateState::waiting);
 }
 
+TEST(ViolationsGate, R_A6_ACountThatMayMissSomethingPromotesNobody) {
+  Case c;
+  c.seen.violations_exact = false;
+  Plan plan = decide(c.migration, c.policy, c.seen);
+  EXPECT_EQ(plan.step, StepKind::none);
+  EXPECT_TRUE(plan.needs_exact_count);
+  c.seen.violations_exact = true;
+  plan = decide(c.migration, c.policy, c.seen);
+  EXPECT_EQ(plan.step, StepKind::up);
+  EXPECT_FALSE(plan.needs_exact_count);
+}
+
+TEST(ViolationsGate, WhoWaitsForAnythingElseNeedsNoExactCount) {
+  Case c;
+  c.seen.violations_exact = false;
+  c.seen.phase_since = c.seen.now;
+  EXPECT_FALSE(decide(c.migration, c.policy, c.seen).needs_exact_count) << "the soak is not over";
+  c.seen.phase = c.seen.last_ours = Phase::pending;
+  EXPECT_EQ(decide(c.migration, c.policy, c.seen).step, StepKind::up) << "shadow asks for no violations";
+  c.seen.phase = c.seen.last_ours = Phase::complete;
+  EXPECT_EQ(decide(c.migration, c.policy, c.seen).step, StepKind::down);
+}
+
 TEST(ViolationsGate, BlocksAboveTheLimitAndPassesAtIt) {
   Case c;
   c.migration.spec.gates.max_violations = 5;

@@ -246,6 +246,7 @@ TEST_F(CredentialsTest, BadFieldsAreNamed) {
               "certificate-authority-data: is not base64");
   EXPECT_SAYS(message_of(kCluster, "client-certificate-data: Y2E="), "belong together");
   EXPECT_SAYS(message_of(kCluster, "token: [a]"), "users[u].user.token");
+  EXPECT_SAYS(message_of(kCluster, "token: hidden two"), "users[u].user.token: a token is expected");
 }
 
 TEST_F(CredentialsTest, PlainHttpOnlyForThisMachine) {

@@ -206,6 +206,39 @@ TEST(EventRecorder, AFailureIsTriedOnceMoreAndThenForgotten) {
   EXPECT_EQ(bench.dropped, 2) << "it is there: our own";
 }
 
+Error too_many_requests(std::chrono::seconds retry_after) {
+  Error error = transient("TooManyRequests", "the server is busy");
+  error.retry_after = retry_after;
+  return error;
+}
+
+TEST(EventRecorder, SendsNothingUntilThePauseThatTheServerAskedForIsOver) {
+  Recording bench;
+  bench.record("sm", draft(EventReason::promoted));
+  ASSERT_EQ(bench.send(too_many_requests(3s)).size(), 1U);
+  bench.record("ab", draft(EventReason::promoted));
+  bench.clock.offset += 2999ms;
+  EXPECT_EQ(bench.send().size(), 0U) << "not a moment too soon, whatever it is about";
+  EXPECT_EQ(bench.recorder.pump(), bench.clock.steady() + 1ms);
+  EXPECT_FALSE(bench.recorder.drain(0ms)) << "nor at the end of the process";
+
+  bench.clock.offset += 1ms;
+  EXPECT_EQ(bench.send().size(), 2U) << "and then what was refused, too";
+  EXPECT_EQ(bench.dropped, 0);
+}
+
+TEST(EventRecorder, TheLongestPauseCounts) {
+  Recording bench;
+  for (const char* name : {"a", "b"}) bench.record(name, draft(EventReason::promoted));
+  bench.recorder.pump();
+  auto calls = std::move(bench.client.events);
+  bench.client.events = {};
+  ASSERT_EQ(calls.size(), 2U);
+  calls[0].done(too_many_requests(10s));
+  calls[1].done(too_many_requests(1s));
+  EXPECT_EQ(bench.recorder.pump(), bench.clock.steady() + 10s);
+}
+
 TEST(EventRecorder, OneObjectHasItsBudget) {
   Recording bench;
   for (int i = 0; i < 40; ++i) bench.record("sm", draft(EventReason::promoted, std::to_string(i)));

@@ -30,6 +30,7 @@ struct FakeWorld {
     Phase last_ours = Phase::pending;
     Time since = at("2026-01-01T00:00:00Z");
     decide::ViolationCount violations{};
+    decide::ViolationCount late{};  ///< of them, what only an exact count finds
     std::optional<decide::HoldRow> hold{};
     std::optional<Phase> wanted_at_drift{};
     std::int64_t drift_number = 0;
@@ -40,8 +41,10 @@ struct FakeWorld {
   std::optional<Error> open_error, observe_error, move_error;
   std::map<std::string, Error> refuses;  ///< projects whose own rows refuse to move
   std::function<void()> before_locks;    ///< what happens between the decision and the locks
+  std::function<void()> while_observed;  ///< what happens while projects are looked at
   std::string system_identifier = "7000";
-  int opens = 0, observes = 0, transactions = 0;
+  api::AdoptedStatus adopted;
+  int opens = 0, observes = 0, exact_counts = 0, transactions = 0;
 };
 
 class FakeDatabase final : public postgres::ProjectDatabase {
@@ -54,11 +57,24 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     if (auto changed = postgres::refuse_system(claimant, world_.system_identifier)) return *changed;
     return postgres::DatabaseFacts{"15.0", world_.system_identifier, 1};
   }
-  Result<std::vector<decide::Observation>> observe(std::span<const postgres::ProjectQuery> queries) override {
-    ++world_.observes;
+  Result<std::vector<decide::Observation>> observe(std::span<const postgres::ProjectQuery> queries,
+                                                   postgres::Counting counting) override {
+    ++(counting == postgres::Counting::exact ? world_.exact_counts : world_.observes);
+    if (world_.while_observed) world_.while_observed();
     if (world_.observe_error) return *world_.observe_error;
     std::vector<decide::Observation> out;
-    for (const auto& query : queries) out.push_back(look(query.project));
+    for (const auto& query : queries) {
+      out.push_back(look(query.project));
+      const auto project = world_.projects.find(query.project);
+      if (project == world_.projects.end()) continue;
+      if (counting == postgres::Counting::exact) {
+        project->second.violations = out.back().violations;  // what was found is remembered
+        project->second.late = {};
+      } else {
+        out.back().violations = project->second.violations;
+        out.back().violations_exact = false;
+      }
+    }
     return out;
   }
   Result<std::vector<postgres::MoveResult>> move(std::span<const postgres::Move> moves,
@@ -114,6 +130,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     for (const auto& [name, project] : world_.projects) ++out[std::string(to_string(project.phase))];
     return out;
   }
+  Result<api::AdoptedStatus> describe() override { return world_.adopted; }
   void interrupt() override {}
 
  private:
@@ -134,6 +151,8 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     seen.drift_number = found->second.drift_number;
     seen.hold = found->second.hold;
     seen.violations = found->second.violations;
+    seen.violations.count += found->second.late.count;
+    seen.violations.last = std::max(seen.violations.last, found->second.late.last);
     seen.evidence.state = decide::Evidence::State::complete;
     return seen;
   }
@@ -215,8 +234,9 @@ struct Bench {
   Queue queue{clock, {.batches_per_group = 2, .backoff = {}, .jitter_seed = 1}};
   Sessions sessions{
       client,
-      [this](const api::RlsDatabase&, const std::string&) {
+      [this](const api::RlsDatabase&, const postgres::ConnectionSecret& secret) {
         ++databases_made;
+        made_with = secret;
         return Result<std::unique_ptr<postgres::ProjectDatabase>>(std::make_unique<FakeDatabase>(world));
       },
       clock};
@@ -233,6 +253,7 @@ struct Bench {
                         {}};
   int databases_made = 0;
   bool leads = true;
+  postgres::ConnectionSecret made_with;
   std::vector<Key> retried;
 
   static constexpr const char* kNamespace = "tenants";

@@ -78,6 +78,46 @@ TEST(Reconciler, TheWholeDatabaseIsSeenWithOneStatement) {
   EXPECT_EQ(bench.world.transactions, 0);
 }
 
+TEST(Reconciler, R_A6_OnlyWhoWouldGoUpIsCountedExactly) {
+  Bench bench;
+  bench.world.projects["soaking"] = {
+      .phase = Phase::shadow, .last_ours = Phase::shadow, .since = bench.world.now};
+  bench.world.projects["denied"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.world.projects["denied"].violations = {1, bench.world.projects["denied"].since};
+  bench.apply("soaking", Phase::enforcing);
+  bench.apply("denied", Phase::enforcing);
+  bench.look_at_database();
+  EXPECT_EQ(bench.world.exact_counts, 0);
+  bench.world.projects["due"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.apply("due", Phase::enforcing);
+  bench.look_at_database();
+  EXPECT_EQ(bench.world.exact_counts, 1);
+  EXPECT_EQ(bench.world.projects["due"].phase, Phase::enforcing);
+}
+
+TEST(Reconciler, R_A6_WhatOnlyTheExactCountFindsBlocksAndIsFoundOnce) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.world.projects["sm"].late = {1, bench.world.now};
+  bench.apply("sm", Phase::enforcing);
+  for (int i = 0; i < 3; ++i) bench.look_at_database();
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::shadow);
+  EXPECT_EQ(bench.status("sm").blocked_by, "SoakTime,Violations");
+  EXPECT_EQ(bench.world.transactions, 0);
+  EXPECT_EQ(bench.world.exact_counts, 1) << "it is remembered";
+}
+
+TEST(Reconciler, R_A6_WhatCameBetweenTheExactCountAndTheLocksBlocks) {
+  Bench bench;
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.apply("sm", Phase::enforcing);
+  bench.world.before_locks = [&] { bench.world.projects["sm"].late = {1, bench.world.now}; };
+  for (int i = 0; i < 3; ++i) bench.look_at_database();
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::shadow);
+  EXPECT_EQ(bench.world.transactions, 1);
+  EXPECT_EQ(bench.world.exact_counts, 2);
+}
+
 TEST(Reconciler, MovesManyInTransactionsOf256) {
   Bench bench;
   for (int i = 0; i < 600; ++i) {
@@ -98,6 +138,50 @@ TEST(Reconciler, WhatWasLoweredBetweenDecisionAndLocksIsNotPromoted) {
   bench.reconcile("sm");
   EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
   EXPECT_TRUE(bench.world.projects["sm"].ledger.empty());
+}
+
+TEST(Reconciler, R_A4_WhatWasLoweredWhileItsPromotionWasCommittedIsLookedAtAgain) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  // After the commit, in the look that follows it. The urgent look at the change itself came before the
+  // commit, saw the project in pending, and left.
+  bench.world.while_observed = [&] {
+    if (bench.world.observes == 2) bench.apply("sm", Phase::pending);
+  };
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.observer.moved, 2);
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+}
+
+TEST(Reconciler, R_A4_AHoldThatCameWhileItsPromotionWasCommittedIsLookedAtAgain) {
+  Bench bench;
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  bench.world.while_observed = [&] {
+    if (bench.world.observes != 2) return;
+    bench.apply("sm", Phase::shadow, [](api::RlsMigration& migration) {
+      --migration.meta.generation;  // an annotation is no change of the spec
+      migration.hold_at = Phase::pending;
+    });
+  };
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+}
+
+TEST(Reconciler, R_A4_WhatIsUrgentIsTriedAgainAsUrgent) {
+  Bench bench;
+  bench.world.projects["sm"].phase = Phase::enforcing;
+  bench.apply("sm", Phase::pending);
+  bench.world.open_error = transient("DatabaseUnreachable", "refused");
+  const Key key{Kind::migration, {Bench::kNamespace, "sm"}};
+  bench.queue.add({Bench::kNamespace, "main"}, key, runtime::Priority::urgent);
+  bench.run_due();
+  bench.clock.offset += 1min;
+  // By itself, and by the worker that is kept free for it: the look at the whole database may be a long one.
+  const auto again = bench.queue.try_take(10, bench.clock.steady(), runtime::Priority::urgent);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->keys, std::vector<Key>{key});
 }
 
 TEST(Reconciler, WhatWasDeletedBetweenDecisionAndLocksIsNotMoved) {
@@ -125,6 +209,28 @@ TEST(Reconciler, ARefusedRowFailsAloneAndIsTriedAgain) {
   bench.run_due();
   EXPECT_EQ(bench.world.projects["aa"].phase, Phase::shadow);
   EXPECT_EQ(bench.reason("aa"), "TargetReached");
+}
+
+TEST(Reconciler, WhatWasAdoptedIsDescribedAndWrittenWhenItChanges) {
+  Bench bench;
+  const auto status = [&] { return bench.caches.databases.get({Bench::kNamespace, "main"})->status; };
+  bench.world.adopted.status_table.name = "acme.rls_migration_status";
+  bench.world.adopted.evidence = {"Incomplete", 2, 1, false, "acme.notes: DELETE"};
+  bench.look_at_database();
+  EXPECT_EQ(status().adopted, bench.world.adopted);
+
+  int writes = 0;
+  bench.client.on_put = [&] { ++writes; };
+  bench.look_at_database();
+  EXPECT_EQ(writes, 0) << "nothing changed";
+  bench.world.adopted.evidence = {"Complete", 2, 2, false, ""};
+  bench.look_at_database();
+  EXPECT_EQ(writes, 1);
+  EXPECT_EQ(status().adopted, bench.world.adopted);
+
+  bench.world.open_error = transient("DatabaseUnreachable", "refused");
+  bench.look_at_database();
+  EXPECT_EQ(status().adopted, bench.world.adopted) << "as last seen";
 }
 
 TEST(Reconciler, AnUnreachableDatabaseIsSaidAndHealsAlone) {
@@ -228,6 +334,35 @@ TEST(Reconciler, AMissingSecretIsNamed) {
   bench.client.secret = terminal("NotFound", "secrets \"main-db\" not found");
   bench.look_at_database();
   EXPECT_EQ(bench.reason("sm"), "SecretNotFound");
+}
+
+TEST(Reconciler, ACaThatIsRotatedInTheSecretTakesEffectWithinAMinute) {
+  const auto secret_with = [](const char* ca) {
+    return std::string(R"({"data":{"uri":"cG9zdGdyZXM6Ly9mYWtl","ca.crt":")") + ca + "\"}}";
+  };
+  Bench bench;
+  bench.client.secret = secret_with("b2xk");
+  bench.look_at_database();
+  EXPECT_EQ(bench.made_with, (postgres::ConnectionSecret{"postgres://fake", "old"}));
+  bench.client.secret = secret_with("bmV3");
+  bench.clock.offset = 59s;
+  bench.look_at_database();
+  EXPECT_EQ(bench.databases_made, 1);
+  bench.clock.offset = 60s;
+  bench.look_at_database();
+  EXPECT_EQ(bench.databases_made, 2);
+  EXPECT_EQ(bench.made_with.ca, "new");
+  bench.clock.offset = 120s;
+  bench.look_at_database();
+  EXPECT_EQ(bench.databases_made, 2) << "unchanged, so the connection stays";
+}
+
+TEST(Reconciler, ACaThatIsNotBase64IsSaid) {
+  Bench bench;
+  bench.apply("sm", Phase::shadow);
+  bench.client.secret = std::string(R"({"data":{"uri":"cG9zdGdyZXM6Ly9mYWtl","ca.crt":"?"}})");
+  bench.look_at_database();
+  EXPECT_EQ(bench.reason("sm"), "SecretUnreadable");
 }
 
 TEST(Reconciler, TheYoungerOfTwoObjectsStallsUntilTheOlderGoes) {
