@@ -107,7 +107,8 @@ class Operator {
             clock_),
         events_(*client_, clock_, host_name(), [this] { telemetry_.event_dropped(); }),
         writer_(
-            *client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); }, &events_),
+            *client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); },
+            [this] { return sessions_.leading(); }, &events_),
         telemetry_(options, caches_, queue_, *client_, clock_),
         reconciler_(caches_, queue_, sessions_, writer_, telemetry_, clock_,
                     [this](const std::string& why) { give_up(why); }, {options.observe_interval}),
@@ -165,11 +166,11 @@ class Operator {
     workers_.clear();
     cutter.request_stop();
     cutter.join();
-    // No SQL any more: the next one may begin. What is left to be written tells what was.
+    writer_.drain(kFinishStatus);
+    // No SQL any more, and all is told: the next one may begin.
     candidate_ = {};
     elector_.release();
     watchers_.clear();
-    writer_.drain(kFinishStatus);
     pacer_ = {};
     teller_ = {};
     events_.drain(kFinishEvents);
@@ -262,8 +263,9 @@ class Operator {
   }
 
   static api::ObjectName lease_of(const Options& options) {
-    return {options.lease_namespace.empty() ? kube::default_namespace({options.kubeconfig, options.context})
-                                            : options.lease_namespace,
+    return {options.lease_namespace.empty()
+                ? kube::default_namespace({.kubeconfig = options.kubeconfig, .context = options.context})
+                : options.lease_namespace,
             options.lease_name};
   }
 
@@ -306,7 +308,9 @@ Result<std::string> install_id_of(const Options& options, kube::Client& client,
   if (!options.install_id.empty()) return options.install_id;
   for (auto pause = 200ms; !stopping; pause = std::min<std::chrono::milliseconds>(pause * 2, 10s)) {
     const auto uid = reconcile::cluster_id(client);
-    if (uid) return *uid + "/" + kube::default_namespace({options.kubeconfig, options.context});
+    if (uid)
+      return *uid + "/" +
+             kube::default_namespace({.kubeconfig = options.kubeconfig, .context = options.context});
     log::warn(kLogger, "the cluster's identity cannot be read yet", {{"err", uid.error().message}});
     for (auto waited = 0ms; waited < pause && !stopping; waited += 50ms) std::this_thread::sleep_for(50ms);
   }
@@ -323,7 +327,7 @@ int run(const Options& options) {
   log::info(kLogger, "starting", {{"version", RLS_VERSION}, {"namespace", options.ns}});
 
   const std::unique_ptr<Seam> seam = make_seam(options);
-  auto client = kube::make_client({options.kubeconfig, options.context}, *seam);
+  auto client = kube::make_client({options.kubeconfig, options.context, options.relist_interval}, *seam);
   if (!client) {
     log::error(kLogger, "cannot start", {{"reason", client.error().reason}, {"err", client.error().message}});
     return 1;

@@ -193,6 +193,11 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
   flags.add("observe-interval", "DURATION",
             "How often each database is looked at as a whole, 1s to 1h (default: 15s)",
             duration_into(out.observe_interval, std::chrono::seconds{1}));
+  flags.add(
+      "relist-interval", "DURATION",
+      "How often all objects are listed anew although the watch tells of changes, 1s to 1h; up to a fifth "
+      "less by chance (default: 10m)",
+      duration_into(out.relist_interval, std::chrono::seconds{1}));
   flags.add("bind-address", "HOST:PORT",
             "Where /healthz, /readyz and /metrics are served; port 0: any free one, which is logged "
             "(default: 0.0.0.0:8080)",

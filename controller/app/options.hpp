@@ -19,6 +19,7 @@ struct Options {
   std::string ns;          ///< empty: all namespaces
   unsigned workers = 4;
   std::chrono::milliseconds observe_interval{15'000};
+  std::chrono::milliseconds relist_interval{600'000};
   std::string bind_address = "0.0.0.0:8080";  ///< parses as a BindAddress (http_server.hpp)
   bool metrics_projects = true;
   log::Level log_level = log::Level::info;

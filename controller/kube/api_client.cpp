@@ -144,7 +144,9 @@ Result<std::unique_ptr<Client>> make_client(const ClientOptions& options, Seam& 
   if (!credentials) return credentials.error();
   auto transport = make_cpprest_transport(std::move(*credentials));
   if (!transport) return transport.error();
-  return std::unique_ptr<Client>(std::make_unique<ApiClient>(std::move(*transport), seam, real_tuning()));
+  ReflectorTuning tuning = real_tuning();
+  tuning.relist = options.relist_interval;
+  return std::unique_ptr<Client>(std::make_unique<ApiClient>(std::move(*transport), seam, std::move(tuning)));
 }
 
 std::string default_namespace(const ClientOptions& options) {

@@ -98,6 +98,8 @@ class Client {
 struct ClientOptions {
   std::string kubeconfig;
   std::string context;
+  /// Between two lists of a collection at most, whatever its watch tells.
+  std::chrono::milliseconds relist_interval{600'000};
 };
 /// Errors are terminal. The client's destructor ends what is under way (each `done` gets the error Stopped);
 /// list_and_watch must have returned. `seam` outlives the client. See initialize_http_library

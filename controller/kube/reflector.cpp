@@ -15,6 +15,8 @@ namespace {
 constexpr std::string_view kLogger = "kube.watch";
 // A page may be megabytes, and the line to the server slow; silence ends it sooner.
 constexpr std::chrono::minutes kPageTimeout{2};
+// A watch that is silent for so long after it should have ended is a dead one.
+constexpr std::chrono::seconds kOverdue{5};
 
 void interruptible_pause(std::chrono::milliseconds length, const std::stop_token& stop) {
   std::mutex mutex;
@@ -68,6 +70,7 @@ void Reflector::carry_out(const Orders& orders, const std::stop_token& stop) {
   }
   if (orders.commit) {
     sink_.relist_commit();
+    relist_at_ = tuning_.now() + draw_relist();
     if (synced_) synced_();
   }
   if (orders.pause == 0) return;
@@ -93,17 +96,28 @@ Happening Reflector::list_page(const std::stop_token& stop) {
   return PageArrived{page_.continue_token, page_.resource_version};
 }
 
+/// So that the replicas do not list together.
+std::chrono::milliseconds Reflector::draw_relist() {
+  const std::int64_t most = tuning_.relist.count();
+  return std::chrono::milliseconds(
+      std::uniform_int_distribution<std::int64_t>(most - most / 5, most)(random_));
+}
+
 Happening Reflector::watch(const std::stop_token& stop) {
-  std::uniform_int_distribution<unsigned> seconds(tuning_.watch_least, tuning_.watch_most);
+  const auto begin = tuning_.now();
+  if (begin >= relist_at_) return RelistDue{};
+  // The server ends the watch when the next list is due, if not before.
+  const std::chrono::seconds lasts(std::min<std::int64_t>(
+      std::uniform_int_distribution<unsigned>(tuning_.watch_least, tuning_.watch_most)(random_),
+      std::chrono::ceil<std::chrono::seconds>(relist_at_ - begin).count()));
   Request request;
   request.path = resource_.path() + "?watch=true&allowWatchBookmarks=true&resourceVersion=" +
                  percent_encoded(state_.resource_version) +
-                 "&timeoutSeconds=" + std::to_string(seconds(random_));
+                 "&timeoutSeconds=" + std::to_string(lasts.count());
   request.what = "WATCH " + resource_.plural;
 
   LineSplitter lines;
   ended_.reset();
-  const auto begin = tuning_.now();
   auto reply = calls_.stream(
       std::move(request),
       [this, &lines](std::string_view chunk) {
@@ -114,7 +128,7 @@ Happening Reflector::watch(const std::stop_token& stop) {
         }
         return false;
       },
-      tuning_.watch_idle, stop);
+      std::min(tuning_.watch_idle, lasts + kOverdue), stop);
   if (ended_) return *std::exchange(ended_, std::nullopt);
   if (!reply) return failed(reply.error());
   if (!is_success(reply->status)) return refused(std::move(*reply), "watch");

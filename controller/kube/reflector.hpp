@@ -24,6 +24,7 @@ struct ReflectorTuning {
   std::chrono::seconds watch_idle{120};  ///< bookmarks come each minute; the only detector of a dead peer
   unsigned watch_least = 240;            ///< seconds of timeoutSeconds, drawn anew for each watch, so that
   unsigned watch_most = 290;             ///< the replicas' watches do not end together
+  std::chrono::milliseconds relist{600'000};  ///< between two lists at most; a fifth less by chance
   std::function<void(std::chrono::milliseconds, const std::stop_token&)> pause;  ///< ends early on stop
   std::function<std::chrono::steady_clock::time_point()> now;
   std::uint32_t seed = 0;
@@ -42,6 +43,7 @@ class Reflector {
  private:
   Happening list_page(const std::stop_token& stop);
   Happening watch(const std::stop_token& stop);
+  std::chrono::milliseconds draw_relist();
   /// False: the stream is to end, for the reason in `ended_`.
   bool take_line(std::string& line);
   Happening refused(Response response, const char* verb);
@@ -60,7 +62,8 @@ class Reflector {
   std::minstd_rand random_;
 
   ReflectorState state_;
-  std::string body_;  ///< the page that `page_`'s views point into
+  std::chrono::steady_clock::time_point relist_at_;  ///< known from the first whole list on
+  std::string body_;                                 ///< the page that `page_`'s views point into
   ListPage page_;
   WatchDecoder decoder_;
   std::optional<Happening> ended_;

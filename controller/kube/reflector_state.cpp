@@ -52,6 +52,8 @@ struct Rules {
     orders.pause = state.relists_in_row++;
   }
 
+  void operator()(const RelistDue&) { list_anew(state, orders); }
+
   void operator()(const Desynced&) {
     list_anew(state, orders);
     orders.pause = ++state.relists_in_row;

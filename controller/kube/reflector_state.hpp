@@ -7,6 +7,9 @@
 //  - a watch resumes from the last resourceVersion that was seen, after a clean close at once;
 //  - 410, and a stream that cannot be followed, lead to a new list: the first time after progress at once,
 //    then with growing pauses;
+//  - now and then a list is taken although nothing is wrong (RelistDue): should an event ever be lost on its
+//  way,
+//    the watch goes on behind it and never tells of it again;
 //  - when the server was away (kAway failed watches in a row), it may have come back with another past (a
 //    restored snapshot): list anew. Resource versions are opaque, so nothing can be compared.
 
@@ -44,13 +47,15 @@ struct WatchClosed {
 };
 /// 410, as a status or as an ERROR event.
 struct Expired {};
+/// The last list is as old as one may get.
+struct RelistDue {};
 /// The watch brought what cannot be read, an ERROR event of another code, or a line that is too long.
 struct Desynced {};
 /// The call failed: connection, status, an unreadable page.
 struct Failed {
   std::optional<std::chrono::seconds> retry_after{};
 };
-using Happening = std::variant<PageArrived, Progress, WatchClosed, Expired, Desynced, Failed>;
+using Happening = std::variant<PageArrived, Progress, WatchClosed, Expired, RelistDue, Desynced, Failed>;
 
 /// What to do, in this order; then go on as `ReflectorState::doing` says.
 struct Orders {

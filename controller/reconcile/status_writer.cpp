@@ -91,11 +91,22 @@ std::uint64_t StatusWriter::written() const {
   return written_;
 }
 
+void StatusWriter::drop_waiting() {
+  for (auto& [key, slot] : slots_) {
+    slot.waiting.reset();
+    slot.queued = false;
+  }
+  urgent_.clear();
+  normal_.clear();
+}
+
 void StatusWriter::pump() {
   for (;;) {
     std::optional<StatusWrite> next;
+    const bool leads = leads_();
     {
       const std::lock_guard lock(mutex_);
+      if (!leads) drop_waiting();
       const bool paused = clock_.steady() < paused_until_;
       while (!closed_ && !paused && in_flight_ < kInFlight && !next) {
         std::deque<Key>& from = urgent_.empty() ? normal_ : urgent_;

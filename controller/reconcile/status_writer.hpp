@@ -50,10 +50,16 @@ class StatusWriter {
  public:
   using Retry = std::function<void(const Key&)>;
 
-  /// `listener` may be null; it outlives the writer.
+  /// `listener` may be null; it outlives the writer. `leads`: whether this process may write at this moment;
+  /// what waits when it may not is dropped, as it is older than what the next leader sees.
   StatusWriter(kube::Client& client, Caches& caches, const Clock& clock, Retry retry,
-               StatusListener* listener = nullptr)
-      : client_(client), caches_(caches), clock_(clock), retry_(std::move(retry)), listener_(listener) {}
+               std::function<bool()> leads, StatusListener* listener = nullptr)
+      : client_(client),
+        caches_(caches),
+        clock_(clock),
+        retry_(std::move(retry)),
+        leads_(std::move(leads)),
+        listener_(listener) {}
 
   /// Queues the write and starts it where fewer than kInFlight are under way. Never blocks.
   void submit(StatusWrite write);
@@ -96,6 +102,7 @@ class StatusWriter {
   };
 
   void pump();
+  void drop_waiting();  // under mutex_
   void send(StatusWrite write);
   [[nodiscard]] Before current(const StatusWrite& write) const;
   void settle(const StatusWrite& write, const Before& before, Result<std::string> result);
@@ -105,6 +112,7 @@ class StatusWriter {
   Caches& caches_;
   const Clock& clock_;
   const Retry retry_;
+  const std::function<bool()> leads_;
   StatusListener* const listener_;
 
   mutable std::mutex mutex_;  // guards everything below

@@ -41,7 +41,7 @@ void install_once() {
   static const bool done = [] {
     const std::string kubectl = kubectl_program();
     must(run({kubectl, "apply", "--server-side", "-k", kSource + "/manifests/crds"}), "installing the CRDs");
-    must(run({kubectl, "apply", "-k", kSource + "/manifests/rbac"}), "installing the RBAC");
+    World::install_rights();
     for (const char* plural : {"rlsdatabases", "rlsmigrations"}) {
       must(run({kubectl, "wait", "--for=condition=Established", "--timeout=30s",
                 std::string("crd/") + plural + ".rls-operator.dev"}),
@@ -50,6 +50,14 @@ void install_once() {
     return true;
   }();
   (void)done;
+}
+
+/// One value of the administrator's kubeconfig by JSONPath.
+std::string of_kubeconfig(const std::string& path) {
+  return trimmed(
+      must(run({kubectl_program(), "config", "view", "--raw", "--minify", "-o", "jsonpath={" + path + "}"}),
+           "reading the kubeconfig")
+          .out);
 }
 
 std::string unique(const std::string& prefix) {
@@ -147,26 +155,31 @@ World::~World() {
 /// The service account's own kubeconfig, with a token from the TokenRequest API: least privilege is tested,
 /// too.
 void World::write_kubeconfig() {
-  const auto config = [&](const char* path) {
-    return trimmed(
-        must(kubectl({"config", "view", "--raw", "--minify", "-o", std::string("jsonpath={") + path + "}"}),
-             "reading the kubeconfig")
-            .out);
-  };
   token_ = trimmed(
       must(run({kubectl_program(), "-n", kAccountNamespace, "create", "token", kAccount, "--duration=2h"}),
            "creating a token")
           .out);
-  server_ = config(".clusters[0].cluster.server");
-  const std::string ca = config(".clusters[0].cluster.certificate-authority-data");
+  server_ = api_server();
+  const std::string ca = of_kubeconfig(".clusters[0].cluster.certificate-authority-data");
   std::ofstream(directory_ + "/ca.crt") << must(run({"base64", "-d"}, ca), "reading the kubeconfig's CA").out;
-  std::ofstream(directory_ + "/admin.header") << "Authorization: Bearer " << config(".users[0].user.token");
+  std::ofstream(directory_ + "/admin.header")
+      << "Authorization: Bearer " << of_kubeconfig(".users[0].user.token");
+  use_kubeconfig("server: '" + server_ + "', certificate-authority-data: '" + ca + "'",
+                 "token: '" + token_ + "'");
+}
+
+void World::install_rights() {
+  must(run({kubectl_program(), "apply", "-k", kSource + "/manifests/rbac"}), "installing the RBAC");
+}
+
+std::string World::api_server() { return of_kubeconfig(".clusters[0].cluster.server"); }
+
+void World::use_kubeconfig(const std::string& cluster, const std::string& user) {
   std::ofstream file(directory_ + "/kubeconfig");
   file << "apiVersion: v1\nkind: Config\ncurrent-context: o\n"
-       << "clusters: [{name: o, cluster: {server: '" << server_ << "', certificate-authority-data: '" << ca
-       << "'}}]\n"
+       << "clusters: [{name: o, cluster: {" << cluster << "}}]\n"
        << "contexts: [{name: o, context: {cluster: o, user: o}}]\n"
-       << "users: [{name: o, user: {token: '" << token_ << "'}}]\n";
+       << "users: [{name: o, user: {" << user << "}}]\n";
 }
 
 std::string World::uri(const std::string& user, const std::string& password,

@@ -108,6 +108,15 @@ class World {
   [[nodiscard]] const std::string& operator_password() const { return operator_password_; }
   /// The bearer token that the operator shows the API server.
   [[nodiscard]] const std::string& token() const { return token_; }
+  /// manifests/rbac: the rights of the operator's service account, of all worlds.
+  static void install_rights();
+  /// "https://127.0.0.1:6443".
+  [[nodiscard]] static std::string api_server();
+  /// The operator's own folder, with its kubeconfig, gone with the world.
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+  /// Another way to the API server from the operator's next start on; `cluster` and `user` are YAML fields of
+  /// these entries of its kubeconfig. Files are named from directory().
+  void use_kubeconfig(const std::string& cluster, const std::string& user);
 
  private:
   void write_kubeconfig();

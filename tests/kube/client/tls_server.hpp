@@ -21,6 +21,30 @@ namespace rls::kube::test {
 using rls::test::Pair;
 using rls::test::TestCa;
 
+/// Lets the connections of `context` show this certificate.
+inline void show(SSL_CTX* context, const Pair& own) {
+  BIO* bio = BIO_new_mem_buf(own.certificate.data(), static_cast<int>(own.certificate.size()));
+  X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+  SSL_CTX_use_certificate(context, certificate);
+  X509_free(certificate);
+  BIO_free(bio);
+  bio = BIO_new_mem_buf(own.key.data(), static_cast<int>(own.key.size()));
+  EVP_PKEY* key = PEM_read_bio_PrivateKey(bio, nullptr, nullptr, nullptr);
+  SSL_CTX_use_PrivateKey(context, key);
+  EVP_PKEY_free(key);
+  BIO_free(bio);
+}
+
+/// The CN of the client's certificate; empty: it shows none.
+inline std::string client_name(SSL* tls) {
+  X509* certificate = SSL_get1_peer_certificate(tls);
+  if (certificate == nullptr) return {};
+  std::array<char, 128> name{};
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(), name.size());
+  X509_free(certificate);
+  return name.data();
+}
+
 /// What the client said of itself in the handshake, and the head of one of its requests.
 struct Heard {
   std::string server_name;         ///< SNI
@@ -51,16 +75,7 @@ class TlsServer {
                                                                     SSL_CTX_free);
     {
       const std::lock_guard lock(mutex_);
-      BIO* bio = BIO_new_mem_buf(own_.certificate.data(), static_cast<int>(own_.certificate.size()));
-      X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
-      SSL_CTX_use_certificate(context.get(), certificate);
-      X509_free(certificate);
-      BIO_free(bio);
-      bio = BIO_new_mem_buf(own_.key.data(), static_cast<int>(own_.key.size()));
-      EVP_PKEY* key = PEM_read_bio_PrivateKey(bio, nullptr, nullptr, nullptr);
-      SSL_CTX_use_PrivateKey(context.get(), key);
-      EVP_PKEY_free(key);
-      BIO_free(bio);
+      show(context.get(), own_);
     }
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, [](int, X509_STORE_CTX*) { return 1; });
     const std::unique_ptr<SSL, decltype(&SSL_free)> tls(SSL_new(context.get()), SSL_free);
@@ -73,12 +88,7 @@ class TlsServer {
   void talk(Peer& peer, SSL* tls) const {
     Heard heard;
     if (const char* name = SSL_get_servername(tls, TLSEXT_NAMETYPE_host_name)) heard.server_name = name;
-    if (X509* certificate = SSL_get1_peer_certificate(tls)) {
-      std::array<char, 128> name{};
-      X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(), name.size());
-      heard.client_certificate = name.data();
-      X509_free(certificate);
-    }
+    heard.client_certificate = client_name(tls);
     for (;;) {
       heard.head.clear();
       while (heard.head.find("\r\n\r\n") == std::string::npos) {

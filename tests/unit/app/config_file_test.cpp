@@ -74,6 +74,7 @@ context: kind
 namespace: shop
 workers: 64
 observeInterval: 1m30s
+relistInterval: 5m
 bindAddress: "[::1]:0"
 metricsProjects: off
 logLevel: debug
@@ -92,6 +93,7 @@ leaderElectRetryPeriod: 5s
   EXPECT_EQ(options.ns, "shop");
   EXPECT_EQ(options.workers, 64U);
   EXPECT_EQ(options.observe_interval, std::chrono::seconds{90});
+  EXPECT_EQ(options.relist_interval, std::chrono::minutes{5});
   EXPECT_EQ(options.bind_address, "[::1]:0");
   EXPECT_FALSE(options.metrics_projects);
   EXPECT_EQ(options.log_level, log::Level::debug);
@@ -118,7 +120,7 @@ TEST_F(ConfigFile, EveryFlagOfTheHelpIsAKey) {
     EXPECT_THAT(keys, HasSubstr(config_key(flag))) << flag;
     ++flags;
   }
-  EXPECT_EQ(flags, 17);
+  EXPECT_EQ(flags, 18);
 }
 
 TEST_F(ConfigFile, FlagsWin) {
@@ -179,6 +181,7 @@ TEST_F(ConfigFile, TheExampleOfTheDocumentationWorks) {
   EXPECT_EQ(options.ns, "tenants");
   EXPECT_EQ(options.workers, 4U);
   EXPECT_EQ(options.observe_interval, std::chrono::seconds{15});
+  EXPECT_EQ(options.relist_interval, std::chrono::minutes{10});
 }
 
 }  // namespace

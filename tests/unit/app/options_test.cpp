@@ -41,6 +41,7 @@ TEST(Options, HaveDefaults) {
   EXPECT_EQ(options.ns, "");
   EXPECT_EQ(options.workers, 4u);
   EXPECT_EQ(options.observe_interval, std::chrono::seconds{15});
+  EXPECT_EQ(options.relist_interval, std::chrono::minutes{10});
   EXPECT_EQ(options.bind_address, "0.0.0.0:8080");
   EXPECT_TRUE(options.metrics_projects);
   EXPECT_EQ(options.log_level, log::Level::info);
@@ -56,15 +57,16 @@ TEST(Options, LogForAConsoleWhereThereIsOne) {
 }
 
 TEST(Options, TakeWhatFlagsSay) {
-  const Options options =
-      good({"--kubeconfig", "/tmp/k", "--context=kind", "--namespace", "shop", "--workers=64",
-            "--observe-interval", "1m30s", "--bind-address", "[::1]:0", "--metrics-projects=off",
-            "--log-level", "debug", "--install-id", "prod-1.eu/rls", "--inject-fault", "sql:4:lose-reply"});
+  const Options options = good({"--kubeconfig", "/tmp/k", "--context=kind", "--namespace", "shop",
+                                "--workers=64", "--observe-interval", "1m30s", "--relist-interval", "5m",
+                                "--bind-address", "[::1]:0", "--metrics-projects=off", "--log-level", "debug",
+                                "--install-id", "prod-1.eu/rls", "--inject-fault", "sql:4:lose-reply"});
   EXPECT_EQ(options.kubeconfig, "/tmp/k");
   EXPECT_EQ(options.context, "kind");
   EXPECT_EQ(options.ns, "shop");
   EXPECT_EQ(options.workers, 64u);
   EXPECT_EQ(options.observe_interval, std::chrono::seconds{90});
+  EXPECT_EQ(options.relist_interval, std::chrono::minutes{5});
   EXPECT_EQ(options.bind_address, "[::1]:0");
   EXPECT_FALSE(options.metrics_projects);
   EXPECT_EQ(options.log_level, log::Level::debug);
@@ -141,13 +143,14 @@ std::vector<std::string> flags_of(const std::string& help) {
 TEST(Options, TheHelpNamesEveryFlagWithItsDefault) {
   const EarlyExit exit = bad({"--help"});
   EXPECT_EQ(exit.code, 0);
-  EXPECT_THAT(flags_of(exit.text),
-              testing::UnorderedElementsAre(
-                  "--help", "--version", "--config", "--kubeconfig", "--context", "--namespace", "--workers",
-                  "--observe-interval", "--bind-address", "--metrics-projects", "--log-level", "--log-format",
-                  "--install-id", "--inject-fault", "--leader-elect", "--leader-elect-resource-name",
-                  "--leader-elect-resource-namespace", "--leader-elect-lease-duration",
-                  "--leader-elect-renew-deadline", "--leader-elect-retry-period"));
+  EXPECT_THAT(
+      flags_of(exit.text),
+      testing::UnorderedElementsAre(
+          "--help", "--version", "--config", "--kubeconfig", "--context", "--namespace", "--workers",
+          "--observe-interval", "--relist-interval", "--bind-address", "--metrics-projects", "--log-level",
+          "--log-format", "--install-id", "--inject-fault", "--leader-elect", "--leader-elect-resource-name",
+          "--leader-elect-resource-namespace", "--leader-elect-lease-duration",
+          "--leader-elect-renew-deadline", "--leader-elect-retry-period"));
   std::size_t defaults = 0;
   for (auto at = exit.text.find("default:"); at != std::string::npos;
        at = exit.text.find("default:", at + 1)) {

@@ -56,6 +56,13 @@ TEST(Reflector, ExpiredInMidListBeginsAnewAtOnce) {
   EXPECT_FALSE(state.collecting);
 }
 
+TEST(Reflector, WhenTheListIsOldItIsTakenAnewWithoutAPause) {
+  const auto [state, orders] = step(watching(), RelistDue{});
+  EXPECT_EQ(orders, Orders{});
+  EXPECT_EQ(state.doing, Doing::listing);
+  EXPECT_EQ(state.resource_version, "") << "the newest there is";
+}
+
 TEST(Reflector, ProgressMovesTheResumePoint) {
   const auto [state, orders] = step(watching(), Progress{"11"});
   EXPECT_EQ(orders, Orders{});

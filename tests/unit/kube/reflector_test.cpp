@@ -60,15 +60,17 @@ struct Told {
   std::vector<std::chrono::milliseconds> pauses;
   int synced = 0;
   std::vector<RequestCount> counts;
+  std::vector<unsigned> watches;  ///< the timeoutSeconds of each
 };
 
 /// Runs the script to its end.
-Told run(std::deque<Scripted> script, Seam* seam = nullptr) {
+Told run(std::deque<Scripted> script, Seam* seam = nullptr, std::chrono::milliseconds relist = 600s) {
   std::stop_source stop;
   Told told;
   ReflectorTuning tuning;
   // Each look at the clock is a second later: no watch is a short one.
   tuning.now = [now = std::chrono::steady_clock::time_point{}]() mutable { return now += 1s; };
+  tuning.relist = relist;
   tuning.pause = [&](std::chrono::milliseconds length, const std::stop_token&) {
     told.pauses.push_back(length);
   };
@@ -82,7 +84,11 @@ Told run(std::deque<Scripted> script, Seam* seam = nullptr) {
   told.sink = sink.log;
   for (const Request& request : transport.requests) {
     std::string path = request.path.substr(request.path.find('?'));
-    told.paths.push_back(path.substr(0, path.find("&timeoutSeconds")));
+    const auto limit = path.find("&timeoutSeconds=");
+    told.paths.push_back(path.substr(0, limit));
+    if (limit != std::string::npos) {
+      told.watches.push_back(static_cast<unsigned>(std::stoul(path.substr(limit + 16))));
+    }
   }
   told.paths.pop_back();  // of the call that found the script at its end
   told.counts = calls.counts();
@@ -105,6 +111,27 @@ TEST(ReflectorRun, ListsInPagesAndThenWatches) {
   EXPECT_EQ(told.paths, (Texts{kList, kList + "&continue=t%3D%2F1", watch_from("10"), watch_from("20")}));
   EXPECT_EQ(told.synced, 1);
   EXPECT_TRUE(told.pauses.empty());
+}
+
+TEST(ReflectorRun, ListsAnewWhenTheLastListIsOldAlthoughTheWatchIsWell) {
+  // A look at the clock takes a second: one at the commit, two a watch.
+  const Told told =
+      run({page({"a"}, ""), watch({event("ADDED", "b", "11")}), watch({event("ADDED", "c", "12")}),
+           page({"a", "b", "c", "lost"}, "", "30"), watch({})},
+          nullptr, 5s);
+  EXPECT_EQ(told.sink, (Texts{"begin", "item a", "commit", "applied b", "applied c", "begin", "item a",
+                              "item b", "item c", "item lost", "commit"}));
+  EXPECT_EQ(told.paths, (Texts{kList, watch_from("10"), watch_from("11"), kList, watch_from("30")}));
+  EXPECT_TRUE(told.pauses.empty());
+}
+
+TEST(ReflectorRun, NoWatchIsToLastLongerThanUntilTheNextList) {
+  const Told told = run({page({"a"}, ""), watch({})}, nullptr, 100s);
+  ASSERT_FALSE(told.watches.empty());
+  EXPECT_LE(told.watches[0], 99U);
+  EXPECT_GE(told.watches[0], 79U) << "a fifth less at most";
+  EXPECT_GE(run({page({"a"}, ""), watch({})}, nullptr, 600s).watches.at(0), 240U)
+      << "and no sooner than else";
 }
 
 TEST(ReflectorRun, EventsMayBeCutAnywhere) {

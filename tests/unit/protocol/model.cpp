@@ -168,7 +168,7 @@ void Machine::stop(std::size_t who) {
   for (std::size_t i = 0; i < s.workers.size(); ++i)
     if (boss(i) == who) rest(s.workers[i]);
   o.belief = Belief::standby;
-  o.epoch = o.ordinal = 0;
+  o.term = o.epoch = o.ordinal = 0;
   o.spec = s.spec;
   o.hold_at = s.hold_at;
   o.knows = s.status_seen;
@@ -333,6 +333,7 @@ bool Machine::win_lease(std::size_t who) {
   --s.left.leases;
   s.lease = u8(static_cast<int>(who));
   s.operators[who].belief = Belief::won;
+  s.operators[who].term = ++s.number;
   return true;
 }
 
@@ -418,8 +419,9 @@ bool Machine::run(const Step& step) {
       return any;
     }
     case Deed::raise_epoch:
-      if (o.belief != Belief::won || !fence_is_free()) return false;
-      o.epoch = ++s.epoch;
+      // raise_epoch.sql: a number that is not higher raises nothing.
+      if (o.belief != Belief::won || !fence_is_free() || o.term <= s.epoch) return false;
+      o.epoch = s.epoch = o.term;
       o.belief = Belief::leads;
       s.owner = step.who;
       return true;
@@ -575,7 +577,7 @@ State Model::initial() const {
   State s{};
   s.hold = s.hold_at = s.status = kNobody;
   s.spec = u8(Phase::complete);
-  s.epoch = 1;
+  s.epoch = s.number = 1;
   s.ever = 1;
   append(s, {Kind::adopted, 0, 0, 0, 1});
   for (Operator& o : s.operators) {
@@ -584,7 +586,7 @@ State Model::initial() const {
     o.fresh = 1;
   }
   s.operators[0].belief = Belief::leads;
-  s.operators[0].epoch = 1;
+  s.operators[0].term = s.operators[0].epoch = 1;
   s.left = bounds;
   s.left.rows = 0;
   return s;

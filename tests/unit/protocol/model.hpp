@@ -2,8 +2,8 @@
 // The transition protocol as a finite machine: one project, its database, its object in the API server, and
 // two workers that may be of one operator or of two. Who decides is the genuine decide::decide; the rest is a
 // model of postgres/moving.cpp, postgres/observing.cpp, reconcile/status_writer.cpp and of the rule of the
-// fence: a new leader raises the epoch once, under an exclusive lock, and whoever meets a higher epoch stops.
-// docs/reliability.md tells what is modelled and what is not.
+// fence: a new leader raises the epoch to the Lease's number, under an exclusive lock, and whoever meets a
+// higher epoch stops. docs/reliability.md tells what is modelled and what is not.
 
 #include <array>
 #include <cstdint>
@@ -98,6 +98,7 @@ enum class Belief : std::uint8_t { standby, won, leads };
 
 struct Operator {
   Belief belief;
+  std::uint8_t term;  ///< the number of the Lease when it was won
   std::uint8_t epoch;
   std::uint8_t spec, hold_at;  ///< the cache
   std::uint8_t fresh;          ///< and nothing happened to the object since
@@ -116,7 +117,7 @@ struct State {
   std::uint8_t clean;    ///< ticks since the newest row or the last denial, up to kSoak
   std::uint8_t denials;  ///< since the newest row, up to one more than allowed
   // the API server
-  std::uint8_t spec, hold_at, status, lease;
+  std::uint8_t spec, hold_at, status, lease, number;  ///< number: how often the Lease was won
   std::array<Operator, 2> operators;
   std::array<Worker, 2> workers;
   Bounds left;

@@ -227,6 +227,7 @@ class NoObserver final : public Observer {
 
 /// A reconciler with everything it needs, and a database `main` with its migrations.
 struct Bench {
+  bool leads = true;
   FakeClock clock;
   FakeWorld world;
   FakeClient client;
@@ -240,7 +241,8 @@ struct Bench {
         return Result<std::unique_ptr<postgres::ProjectDatabase>>(std::make_unique<FakeDatabase>(world));
       },
       clock};
-  StatusWriter writer{client, caches, clock, [this](const Key& key) { retried.push_back(key); }};
+  StatusWriter writer{client, caches, clock, [this](const Key& key) { retried.push_back(key); },
+                      [this] { return leads; }};
   NoObserver observer;
   std::vector<std::string> fences_lost;
   Reconciler reconciler{caches,
@@ -252,7 +254,6 @@ struct Bench {
                         [this](const std::string& why) { fences_lost.push_back(why); },
                         {}};
   int databases_made = 0;
-  bool leads = true;
   postgres::ConnectionSecret made_with;
   std::vector<Key> retried;
 

@@ -57,6 +57,20 @@ TEST(StatusWriter, HasEightInFlightAndDemotionsFirst) {
   EXPECT_TRUE(bench.writer.drain(0ms));
 }
 
+// A leader that was stopped and goes on: what it had to tell is older than what the next one sees.
+TEST(StatusWriter, WhatWaitsWhenTheLeadershipEndsIsNotSent) {
+  Bench bench;
+  bench.apply("sm", Phase::complete);
+  bench.writer.submit(write_of("sm", Phase::shadow, 1s));
+  bench.writer.submit(write_of("sm", Phase::enforcing, 2s));
+  bench.leads = false;
+  EXPECT_EQ(bench.client.answer_all(), 1) << "the one that was in flight";
+  bench.leads = true;
+  bench.writer.submit(write_of("sm", Phase::complete, 3s));
+  EXPECT_EQ(bench.client.answer_all(), 1);
+  EXPECT_EQ(bench.status("sm").phase, Phase::complete);
+}
+
 TEST(StatusWriter, NeverWritesToASuccessorOfTheSameName) {
   Bench bench;
   bench.apply("sm", Phase::shadow, [](auto& m) { m.meta.uid = "another"; });
