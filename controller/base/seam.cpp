@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "controller/base/log.hpp"
+
 namespace rls {
 namespace {
 
@@ -25,6 +27,7 @@ std::string_view to_string(CallKind kind) { return kind == CallKind::api ? "api"
 
 Fault Seam::enter(CallKind kind, std::string_view what) {
   const std::uint64_t number = calls_.fetch_add(1, std::memory_order_relaxed) + 1;
+  log::debug("seam", "call", {{"kind", to_string(kind)}, {"what", what}});
   const Fault fault = choose(number, kind, what);
   if (fault == Fault::kill_before) die();
   return fault;
@@ -38,16 +41,20 @@ bool Seam::reply_lost(Fault fault) const {
 Fault Seam::choose(std::uint64_t, CallKind, std::string_view) { return Fault::none; }
 
 Result<FaultPlan> parse_fault_plan(std::string_view text) {
-  const std::string whole(text);
-  const auto bad = [&] {
-    return terminal("InvalidFaultPlan",
-                    "fault plan '" + whole +
-                        "': expected [api:|sql:]NUMBER:(fail-before|lose-reply|kill-before|kill-after)");
+  const auto bad = [whole = std::string(text)] {
+    return terminal("InvalidFaultPlan", "fault plan '" + whole +
+                                            "': expected [api:|sql:|NAME#]NUMBER:(fail-before|lose-reply|"
+                                            "kill-before|kill-after)");
   };
   FaultPlan plan;
   if (text.starts_with("api:")) plan.kind = CallKind::api;
   if (text.starts_with("sql:")) plan.kind = CallKind::sql;
   if (plan.kind) text.remove_prefix(4);
+  if (const auto name = text.find('#'); name != std::string_view::npos) {
+    if (plan.kind || name == 0) return bad();
+    plan.what = text.substr(0, name);
+    text.remove_prefix(name + 1);
+  }
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), plan.number);
   if (error != std::errc{} || plan.number == 0) return bad();
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
@@ -58,11 +65,11 @@ Result<FaultPlan> parse_fault_plan(std::string_view text) {
   return plan;
 }
 
-Fault PlannedSeam::choose(std::uint64_t number, CallKind kind, std::string_view) {
-  const std::uint64_t mine =
-      of_kind_[kind == CallKind::api ? 0 : 1].fetch_add(1, std::memory_order_relaxed) + 1;
-  const std::uint64_t count = plan_.kind ? mine : number;
-  const bool hit = count == plan_.number && (!plan_.kind || *plan_.kind == kind);
+Fault PlannedSeam::choose(std::uint64_t, CallKind kind, std::string_view what) {
+  if (plan_.kind && *plan_.kind != kind) return Fault::none;
+  if (!plan_.what.empty() && plan_.what != what) return Fault::none;
+  const bool hit = count_.fetch_add(1, std::memory_order_relaxed) + 1 == plan_.number;
+  if (hit) log::warn("seam", "the planned fault", {{"kind", to_string(kind)}, {"what", what}});
   return hit ? plan_.fault : Fault::none;
 }
 

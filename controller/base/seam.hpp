@@ -49,11 +49,13 @@ class Seam {
 };
 
 /// One planned fault at one number, as text: "17:kill-after", "3:lose-reply", "9:fail-before".
-/// With a kind in front the count is of that kind alone: "sql:4:lose-reply".
+/// With a kind in front the count is of that kind alone: "sql:4:lose-reply". With a call's name, of the calls
+/// of that name: "PUT rlsmigrations/status#2:kill-after".
 struct FaultPlan {
   std::optional<CallKind> kind;
   std::uint64_t number = 0;
   Fault fault = Fault::none;
+  std::string what{};  ///< the name of the calls that are counted; empty: any
 };
 Result<FaultPlan> parse_fault_plan(std::string_view text);
 
@@ -66,7 +68,7 @@ class PlannedSeam final : public Seam {
   Fault choose(std::uint64_t number, CallKind kind, std::string_view what) override;
 
   const FaultPlan plan_;
-  std::atomic<std::uint64_t> of_kind_[2] = {0, 0};
+  std::atomic<std::uint64_t> count_{0};  // of the calls that the plan speaks of
 };
 
 }  // namespace rls

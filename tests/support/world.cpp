@@ -61,7 +61,7 @@ std::string of_kubeconfig(const std::string& path) {
 }
 
 std::string unique(const std::string& prefix) {
-  static std::atomic<int> count = 0;
+  static std::atomic<int> count = 0;  // worlds may be made by several threads
   return prefix + "-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
 }
 
@@ -74,16 +74,15 @@ std::size_t file_size(const std::string& path) {
 }  // namespace
 
 Replica::Replica(const std::vector<std::string>& arguments, const std::string& log_file)
-    : Replica(arguments, log_file, file_size(log_file)) {}
+    : begin_(file_size(log_file)), process_(arguments, log_file) {}
 
-Replica::Replica(const std::vector<std::string>& arguments, const std::string& log_file, std::size_t begin)
-    : process_(arguments, log_file) {
+void Replica::wait_until_ready() {
   const auto deadline = std::chrono::steady_clock::now() + 20s;
   while (address_.empty() || !http("/readyz").ok()) {
     // Any free port; the log says which.
     static const std::string kListening = "\"msg\":\"listening\",\"port\":";
     const std::string log = process_.log();
-    if (const auto at = log.find(kListening, begin); address_.empty() && at != std::string::npos) {
+    if (const auto at = log.find(kListening, begin_); address_.empty() && at != std::string::npos) {
       const auto port = at + kListening.size();
       address_ = "127.0.0.1:" + log.substr(port, log.find_first_not_of("0123456789", port) - port);
     }
@@ -160,8 +159,12 @@ void World::write_kubeconfig() {
       must(run({kubectl_program(), "-n", kAccountNamespace, "create", "token", kAccount, "--duration=2h"}),
            "creating a token")
           .out);
-  use_kubeconfig("server: '" + api_server() + "', certificate-authority-data: '" +
-                     of_kubeconfig(".clusters[0].cluster.certificate-authority-data") + "'",
+  server_ = api_server();
+  const std::string ca = of_kubeconfig(".clusters[0].cluster.certificate-authority-data");
+  std::ofstream(directory_ + "/ca.crt") << must(run({"base64", "-d"}, ca), "reading the kubeconfig's CA").out;
+  std::ofstream(directory_ + "/admin.header")
+      << "Authorization: Bearer " << of_kubeconfig(".users[0].user.token");
+  use_kubeconfig("server: '" + server_ + "', certificate-authority-data: '" + ca + "'",
                  "token: '" + token_ + "'");
 }
 
@@ -213,12 +216,19 @@ std::vector<std::string> World::operator_arguments(const std::vector<std::string
 }
 
 void World::start_operator(const std::vector<std::string>& flags) {
+  launch_operator(flags);
+  operator_->wait_until_ready();
+}
+
+void World::launch_operator(const std::vector<std::string>& flags) {
   operator_ = std::make_unique<Replica>(operator_arguments(flags), directory_ + "/operator.log");
 }
 
 std::unique_ptr<Replica> World::start_replica(const std::vector<std::string>& flags) {
-  return std::make_unique<Replica>(operator_arguments(flags),
-                                   directory_ + "/replica-" + std::to_string(++replicas_) + ".log");
+  auto replica = std::make_unique<Replica>(operator_arguments(flags),
+                                           directory_ + "/replica-" + std::to_string(++replicas_) + ".log");
+  replica->wait_until_ready();
+  return replica;
 }
 
 int World::stop_operator() { return operator_->stop(); }
@@ -267,6 +277,19 @@ spec:
   runtime: {mode: Adopted, schema: public}
 )"),
        "creating the RlsDatabase");
+}
+
+Output World::api(const std::string& method, const std::string& path, const std::string& body) const {
+  return run({"curl", "-sS", "--fail-with-body", "--max-time", "10", "--cacert", directory_ + "/ca.crt", "-H",
+              "@" + directory_ + "/admin.header", "-H",
+              "Content-Type: " +
+                  std::string(method == "PATCH" ? "application/merge-patch+json" : "application/json"),
+              "-X", method, "--data-binary", "@-", server_ + path},
+             body);
+}
+
+std::string World::path_of(const std::string& what) const {
+  return "/apis/rls-operator.dev/v1alpha1/namespaces/" + ns_ + "/" + what;
 }
 
 Output World::apply(const std::string& yaml) { return kubectl({"apply", "-f", "-"}, yaml); }

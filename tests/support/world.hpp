@@ -16,8 +16,10 @@ namespace rls::test {
 /// One operator as a process; killed when this goes.
 class Replica {
  public:
-  /// Starts it and waits until it is ready. Of one that ran before with this log, the log goes on.
+  /// Starts it. Of one that ran before with this log, the log goes on.
   Replica(const std::vector<std::string>& arguments, const std::string& log_file);
+  /// Throws where it ends instead, or takes longer than 20 s.
+  void wait_until_ready();
 
   [[nodiscard]] Background& process() { return process_; }
   /// GET on its listener: the body.
@@ -27,8 +29,7 @@ class Replica {
   int stop();
 
  private:
-  Replica(const std::vector<std::string>& arguments, const std::string& log_file, std::size_t begin);
-
+  const std::size_t begin_;  // of its own lines in the log
   Background process_;
   std::string address_;
 };
@@ -44,6 +45,8 @@ class World {
 
   /// Starts the operator; `flags` come on top of the usual ones, or instead of them. Waits until it is ready.
   void start_operator(const std::vector<std::string>& flags = {});
+  /// The same without the waiting: it may be killed before it is ready.
+  void launch_operator(const std::vector<std::string>& flags = {});
   /// One more beside it, with the same flags.
   std::unique_ptr<Replica> start_replica(const std::vector<std::string>& flags = {});
   /// SIGTERM; its exit code.
@@ -66,6 +69,12 @@ class World {
   Output migrate(const std::string& name, const std::string& project, const std::string& phase,
                  const std::string& rest = {});
   Output kubectl(std::vector<std::string> arguments, const std::string& input = {});
+  /// One request to the API server as admin, without kubectl: quick. `path` begins with "/"; the reply's
+  /// body.
+  Output api(const std::string& method, const std::string& path, const std::string& body = {}) const;
+  /// "/apis/rls-operator.dev/v1alpha1/namespaces/<the test's>/<what>"
+  [[nodiscard]] std::string path_of(const std::string& what) const;
+
   /// One value of an object by JSONPath, without braces: "status.phase".
   std::string field(const std::string& name, const std::string& path,
                     const std::string& kind = "rlsmigration");

@@ -76,6 +76,20 @@ TEST(PlannedSeam, StrikesOnceAtItsNumber) {
   EXPECT_EQ(faults("7:lose-reply"), (std::vector{o, o, o, o, o, o}));
 }
 
+TEST(PlannedSeam, CountsTheCallsOfOneName) {
+  const auto plan = parse_fault_plan("PUT rlsmigrations/status#2:lose-reply");
+  ASSERT_TRUE(plan.ok());
+  PlannedSeam seam(*plan);
+  EXPECT_EQ(seam.enter(CallKind::api, "PUT rlsmigrations/status"), Fault::none);
+  EXPECT_EQ(seam.enter(CallKind::sql, "observe"), Fault::none);
+  EXPECT_EQ(seam.enter(CallKind::api, "PUT rlsmigrations/status"), Fault::lose_reply);
+  EXPECT_EQ(seam.enter(CallKind::api, "PUT rlsmigrations/status"), Fault::none);
+  for (const char* bad :
+       {"#2:lose-reply", "sql:observe#2:lose-reply", "observe#:lose-reply", "observe#0:lose-reply"}) {
+    EXPECT_FALSE(parse_fault_plan(bad).ok()) << bad;
+  }
+}
+
 TEST(PlannedSeam, FailBeforeIsForTheCallerToSee) {
   PlannedSeam seam(plan("1:fail-before"));
   const Fault fault = seam.enter(CallKind::sql, "call");
