@@ -36,8 +36,8 @@ class Replica {
 class World {
  public:
   /// Installs CRDs and RBAC (once a process), makes the database and the namespace. Does not start the
-  /// operator.
-  World();
+  /// operator. `server`: the URI of the superuser on the server to use; without, that of the test run.
+  explicit World(std::string server = {});
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -54,8 +54,9 @@ class World {
   /// GET on the operator's own listener: the body.
   [[nodiscard]] Output http(const std::string& path) const { return operator_->http(path); }
 
-  /// Creates the Secret main-db with the operator's URI and the RlsDatabase main.
-  void create_database();
+  /// Creates the Secret main-db with the operator's URI, or with `uri`, and the RlsDatabase main; `rest` is
+  /// YAML that goes on below spec.
+  void create_database(const std::string& uri = {}, const std::string& rest = {});
   void create_secret(const std::string& uri);
   /// kubectl apply of YAML in the test's namespace.
   Output apply(const std::string& yaml);
@@ -88,6 +89,15 @@ class World {
   [[nodiscard]] const std::string& ns() const { return ns_; }
   [[nodiscard]] const std::string& database() const { return database_; }
   [[nodiscard]] std::string operator_uri() const;
+  /// The same by way of another address, "host:port" or several with commas between.
+  [[nodiscard]] std::string operator_uri_at(const std::string& address) const;
+  /// The superuser's and the application's, to the test's database.
+  [[nodiscard]] std::string superuser_uri() const;
+  [[nodiscard]] std::string application_uri() const;
+  /// Where SQL of the test goes from now on: another server with the same roles.
+  void use_server(std::string server) { admin_uri_ = std::move(server); }
+  /// A folder for the test's own files.
+  [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] const std::string& operator_password() const { return operator_password_; }
   /// The bearer token that the operator shows the API server.
   [[nodiscard]] const std::string& token() const { return token_; }
