@@ -131,7 +131,7 @@ void PostgresServer::set(const std::string& parameter, const std::string& value)
   // ALTER SYSTEM refuses to share a transaction; so each for itself. It commits nothing that could wait.
   for (const std::string& statement : {"ALTER SYSTEM SET " + parameter + " = '" + value + "'",
                                        std::string("SELECT pg_reload_conf()")}) {
-    (void)sql(statement);
+    sql(statement);
   }
 }
 

@@ -35,7 +35,7 @@ class PostgresServer {
   void set(const std::string& parameter, const std::string& value) const;
 
   /// One value by SQL as superuser in the database `postgres`, tuples only.
-  [[nodiscard]] std::string sql(const std::string& statement) const;
+  std::string sql(const std::string& statement) const;
   /// The superuser's URI, to the database `postgres`.
   [[nodiscard]] std::string uri() const;
   [[nodiscard]] int port() const { return port_; }
