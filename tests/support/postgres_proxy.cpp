@@ -92,6 +92,7 @@ std::string to_string(Cut cut) {
   switch (cut) {
     case Cut::before: return "before";
     case Cut::reply_lost: return "reply_lost";
+    case Cut::reply_held: return "reply_held";
     case Cut::sent_and_gone: return "sent_and_gone";
     case Cut::stall: return "stall";
   }
@@ -224,12 +225,13 @@ void PostgresProxy::wait_for_release(Session& session) {
 /// Query, or all up to Sync.
 void PostgresProxy::serve(Session& session) {
   std::string from_client, from_server, statement, name;
-  bool started = false, drop_reply = false, connecting = false;
+  bool started = false, drop_reply = false, hold_reply = false, connecting = false;
   const auto begin = [&](const std::string& bytes) {  // false: the end
     const auto cut = count(name);
     if (cut == Cut::before) return false;
     if (cut == Cut::stall) wait_for_release(session);
     drop_reply = cut == Cut::reply_lost;
+    hold_reply = cut == Cut::reply_held;
     return send_all(session.server, bytes) && cut != Cut::sent_and_gone;
   };
   const auto take_from_client = [&] {
@@ -272,6 +274,7 @@ void PostgresProxy::serve(Session& session) {
   };
   const auto take_from_server = [&] {
     while (auto message = take_message(from_server)) {
+      if (hold_reply) continue;
       const bool ready = message->front() == 'Z';
       if (drop_reply && ready) return false;
       if (drop_reply && !connecting) continue;

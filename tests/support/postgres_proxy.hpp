@@ -17,6 +17,7 @@ namespace rls::test {
 enum class Cut {
   before,         ///< the server never gets the statement
   reply_lost,     ///< the server has done it, the client never hears of it
+  reply_held,     ///< the same, but it waits for the answer until `cut_all`
   sent_and_gone,  ///< passed on, and both connections closed at once
   stall,          ///< the server does not get it until `release`; then it goes on as if nothing was
 };
@@ -67,7 +68,7 @@ class PostgresProxy {
   int port_ = 0;
   mutable std::mutex mutex_;
   std::condition_variable released_;
-  int upstream_port_;                          // guarded by mutex_, as all below
+  int upstream_port_;  // guarded by mutex_, as all below
   bool stopping_ = false, stalled_ = false;
   std::vector<std::string> statements_;
   std::map<std::string, int> counts_;

@@ -42,8 +42,7 @@ std::string program(const std::string& name) {
 std::vector<std::string> as_server_user(std::vector<std::string> command) {
   std::vector<std::string> whole = {"env", "--chdir=/", std::string("PGPASSWORD=") + kPassword};
   if (::geteuid() == 0) {
-    whole.insert(whole.end(),
-                 {"setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"});
+    whole.insert(whole.end(), {"setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"});
   }
   whole.insert(whole.end(), command.begin(), command.end());
   return whole;
@@ -129,8 +128,8 @@ void PostgresServer::promote() const {
 
 void PostgresServer::set(const std::string& parameter, const std::string& value) const {
   // ALTER SYSTEM refuses to share a transaction; so each for itself. It commits nothing that could wait.
-  for (const std::string& statement : {"ALTER SYSTEM SET " + parameter + " = '" + value + "'",
-                                       std::string("SELECT pg_reload_conf()")}) {
+  for (const std::string& statement :
+       {"ALTER SYSTEM SET " + parameter + " = '" + value + "'", std::string("SELECT pg_reload_conf()")}) {
     sql(statement);
   }
 }

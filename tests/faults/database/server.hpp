@@ -52,8 +52,8 @@ class ServerFaults : public testing::Test {
   std::string message(const std::string& type, const std::string& kind = "rlsmigration",
                       const std::string& name = "sm") {
     return world
-        .kubectl({"get", kind, name, "-o",
-                  "jsonpath={.status.conditions[?(@.type==\"" + type + "\")].message}"})
+        .kubectl(
+            {"get", kind, name, "-o", "jsonpath={.status.conditions[?(@.type==\"" + type + "\")].message}"})
         .out;
   }
   std::string database_message(const std::string& type) { return message(type, "rlsdatabase", "main"); }
@@ -63,9 +63,7 @@ class ServerFaults : public testing::Test {
         "SELECT string_agg(coalesce(from_phase, '') || '>' || to_phase, ' ' ORDER BY ordinal) FROM "
         "rls_operator.transition WHERE project_id = 'sm'");
   }
-  std::string audit_rows() {
-    return world.sql("SELECT count(*) FROM rls_audit_log WHERE project_id = 'sm'");
-  }
+  std::string audit_rows() { return world.sql("SELECT count(*) FROM rls_audit_log WHERE project_id = 'sm'"); }
   std::string operator_schemas() {
     return world.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'rls_operator'");
   }

@@ -39,8 +39,9 @@ TEST_F(ServerGoesDown, ImmediatelyDuringEachStatementOfAMove) {
   std::string moves = ">pending", at = "pending";
   int count = 0;
   const std::vector<std::pair<std::string, Cut>> points = {
-      {"fence", Cut::stall}, {"lock_projects", Cut::stall}, {"apply", Cut::stall},     {"set_phases", Cut::stall},
-      {"audit", Cut::stall}, {"COMMIT", Cut::stall},        {"COMMIT", Cut::reply_lost}};
+      {"fence", Cut::stall},      {"lock_projects", Cut::stall}, {"apply", Cut::stall},
+      {"set_phases", Cut::stall}, {"audit", Cut::stall},         {"COMMIT", Cut::stall},
+      {"COMMIT", Cut::reply_lost}};
   for (const auto& [statement, cut] : points) {
     const std::string to = at == "pending" ? "shadow" : "pending";
     proxy.restart(StatementFault{statement, 1, cut});
@@ -177,8 +178,9 @@ class NoSlots : public ServerFaults {
         others.emplace_back(
             std::vector<std::string>{"psql", "-qX", world.application_uri(), "-c", "SELECT pg_sleep(300)"},
             world.directory() + "/others");
-      return world.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_user' AND wait_event = "
-                       "'PgSleep'") == "13";
+      return world.sql(
+                 "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_user' AND wait_event = "
+                 "'PgSleep'") == "13";
     }));
     return others;
   }
@@ -192,14 +194,15 @@ TEST_F(NoSlots, IsSaidAndADemotionGoesThroughOnceOneIsFree) {
   world.sql("ALTER ROLE rls_operator_role CONNECTION LIMIT 0");
   world.end_connections();
   ASSERT_TRUE(database_becomes("Reachable", "False/TooManyConnections"));
-  EXPECT_THAT(database_message("Reachable"), HasSubstr("too many connections for role \"rls_operator_role\""));
+  EXPECT_THAT(database_message("Reachable"),
+              HasSubstr("too many connections for role \"rls_operator_role\""));
 
   std::list<Background> others = take_all_slots();
   world.sql("ALTER ROLE rls_operator_role CONNECTION LIMIT -1");
   want("pending");
-  ASSERT_TRUE(world.eventually(
-      [&] { return database_message("Reachable").find("connection slots are reserved") != std::string::npos; }))
-      << database_message("Reachable");
+  ASSERT_TRUE(world.eventually([&] {
+    return database_message("Reachable").find("connection slots are reserved") != std::string::npos;
+  })) << database_message("Reachable");
   EXPECT_EQ(world.condition("sm", "Ready"), "False/TooManyConnections");
   EXPECT_EQ(world.phase_in_database("sm"), "shadow");
 
@@ -237,8 +240,9 @@ TEST_F(Locks, ATimeoutNamesWhoHoldsTheRow) {
                     "BEGIN; LOCK TABLE rls_migration_status IN SHARE MODE; SELECT pg_sleep(60)"},
                    world.directory() + "/table");
   ASSERT_TRUE(world.eventually([&] {
-    return world.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%IN SHARE MODE%' AND wait_event = "
-                     "'PgSleep'") == "1";
+    return world.sql(
+               "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%IN SHARE MODE%' AND wait_event = "
+               "'PgSleep'") == "1";
   }));
   want("pending");
   ASSERT_TRUE(becomes("Ready", "False/LockTimeout"));
@@ -270,9 +274,8 @@ DO $$ BEGIN
   PERFORM pg_sleep(2);
 END $$)"},
                    world.directory() + "/other");
-  ASSERT_TRUE(world.eventually([&] {
-    return world.sql("SELECT count(*) FROM pg_locks WHERE relation = 'extra'::regclass") != "0";
-  }));
+  ASSERT_TRUE(world.eventually(
+      [&] { return world.sql("SELECT count(*) FROM pg_locks WHERE relation = 'extra'::regclass") != "0"; }));
   want("shadow");
   ASSERT_TRUE(becomes("Ready", "False/Deadlock"));
   EXPECT_EQ(world.condition("sm", "Reconciling"), "True/Deadlock");

@@ -14,9 +14,8 @@ class Failover : public ServerFaults {
   std::string both() { return world.operator_uri_at(server.address() + "," + standby->address()); }
   void wait_until_replayed() {
     const std::string end = server.sql("SELECT pg_current_wal_lsn()");
-    ASSERT_TRUE(world.eventually([&] {
-      return standby->sql("SELECT pg_last_wal_replay_lsn() >= '" + end + "'::pg_lsn") == "t";
-    }));
+    ASSERT_TRUE(world.eventually(
+        [&] { return standby->sql("SELECT pg_last_wal_replay_lsn() >= '" + end + "'::pg_lsn") == "t"; }));
   }
   /// The primary is lost; what the standby has is the database from now on.
   void fail_over() {
@@ -71,7 +70,8 @@ TEST_F(Failover, OfAServerThatLagsThePhasesGoBackAndTheirEvidenceBeginsAnew) {
   // Phase and ledger went back together, so it is no drift: status tells what is true now, the way up begins
   // again, and the soak that was served on the lost server does not count.
   ASSERT_TRUE(world.eventually([&] {
-    return world.field("sm", "status.phase") == "shadow" && world.field("sm", "status.blockedBy") == "SoakTime";
+    return world.field("sm", "status.phase") == "shadow" &&
+           world.field("sm", "status.blockedBy") == "SoakTime";
   }));
   EXPECT_EQ(world.phase_in_database("sm"), "shadow");
   EXPECT_EQ(world.condition("sm", "Drifted"), "");
@@ -93,10 +93,43 @@ TEST_F(Failover, OfAServerThatNeverSawTheOperatorBeginsAtFirstSight) {
   standby->start();
   fail_over();
   ASSERT_TRUE(world.eventually([&] {
-    return world.field("sm", "status.phase") == "shadow" && world.field("sm", "status.blockedBy") == "SoakTime";
+    return world.field("sm", "status.phase") == "shadow" &&
+           world.field("sm", "status.blockedBy") == "SoakTime";
   }));
   EXPECT_EQ(ledger(), ">pending pending>shadow");
   EXPECT_GE(std::stoi(world.sql("SELECT epoch FROM rls_operator.fence")), epoch);
+  expect_unharmed();
+}
+
+TEST_F(Failover, ACommitInDoubtIsLookedUpOnTheServerThatIsThePrimaryNow) {
+  begin(world.operator_uri_at(proxy.address() + "," + standby->address()));
+  proxy.restart(StatementFault{"COMMIT", 1, Cut::reply_held});
+  want("shadow");
+  ASSERT_TRUE(world.eventually([&] { return world.phase_in_database("sm") == "shadow"; }));
+  wait_until_replayed();
+  fail_over();
+  proxy.cut_all();
+  ASSERT_TRUE(settles("shadow"));
+  EXPECT_EQ(ledger(), ">pending pending>shadow");
+  EXPECT_EQ(audit_rows(), "1");
+  expect_unharmed();
+}
+
+TEST_F(Failover, ACommitInDoubtThatTheNewPrimaryNeverGotIsMadeThere) {
+  begin(world.operator_uri_at(proxy.address() + "," + standby->address()));
+  wait_until_replayed();
+  standby->stop_immediately();
+  proxy.restart(StatementFault{"COMMIT", 1, Cut::reply_held});
+  want("shadow");
+  ASSERT_TRUE(world.eventually([&] { return world.phase_in_database("sm") == "shadow"; }));
+  server.stop_immediately();
+  standby->start();
+  fail_over();
+  EXPECT_EQ(world.phase_in_database("sm"), "pending");
+  proxy.cut_all();
+  ASSERT_TRUE(settles("shadow"));
+  EXPECT_EQ(ledger(), ">pending pending>shadow");
+  EXPECT_EQ(audit_rows(), "1");
   expect_unharmed();
 }
 
@@ -107,9 +140,9 @@ class OtherServer : public ServerFaults {
     const std::string uri = other.uri();
     other.sql("CREATE DATABASE \"" + world.database() + "\"");
     const Output installed =
-        run({"psql", "-qX", "-v", "app_password=other", "-v", "operator_password=" + world.operator_password(),
-             "-v", "rows=20", "-f", std::string("dev/sample/install.sql"),
-             uri.substr(0, uri.rfind('/') + 1) + world.database()});
+        run({"psql", "-qX", "-v", "app_password=other", "-v",
+             "operator_password=" + world.operator_password(), "-v", "rows=20", "-f",
+             std::string("dev/sample/install.sql"), uri.substr(0, uri.rfind('/') + 1) + world.database()});
     if (!installed.ok()) throw std::runtime_error(installed.out);
   }
   PostgresServer other;
@@ -142,13 +175,12 @@ class Restored : public ServerFaults {
   void restore_without_ledger() {
     const std::string dump = world.directory() + "/dump.sql";
     // Publicly known objects of the schema only; rights on the database itself are not part of a dump.
-    const Output dumped = run({"pg_dump", "--clean", "--if-exists", "--schema=public", "-f", dump,
-                               world.superuser_uri()});
+    const Output dumped =
+        run({"pg_dump", "--clean", "--if-exists", "--schema=public", "-f", dump, world.superuser_uri()});
     ASSERT_TRUE(dumped.ok()) << dumped.out;
     server.sql("DROP DATABASE \"" + world.database() + "\" WITH (FORCE)");
     server.sql("CREATE DATABASE \"" + world.database() + "\"");
-    const Output restored =
-        run({"psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", dump, world.superuser_uri()});
+    const Output restored = run({"psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", dump, world.superuser_uri()});
     ASSERT_TRUE(restored.ok()) << restored.out;
     world.sql("GRANT CONNECT, CREATE ON DATABASE \"" + world.database() + "\" TO rls_operator_role");
   }
