@@ -11,11 +11,13 @@
 
 namespace rls::postgres {
 
+using ConnectionParameters = std::vector<std::pair<std::string, std::string>>;
+
 /// What a connection is made with. Holds the password: never printed, `where` is.
 struct ConnectionSettings {
-  std::vector<std::pair<std::string, std::string>> parameters;  ///< libpq keywords, ours included
-  std::chrono::seconds connect_timeout{5};                      ///< for all hosts together
-  std::string where;                                            ///< "main on db.example:5432", for messages
+  ConnectionParameters parameters;          ///< libpq keywords, ours included
+  std::chrono::seconds connect_timeout{5};  ///< for each host
+  std::string where;                        ///< "main on db.example:5432", for messages
 
   bool operator==(const ConnectionSettings&) const = default;
 };
@@ -25,5 +27,9 @@ struct ConnectionSettings {
 /// what a connection means: everything that is not on the list in dsn.cpp. The error names the parameter and
 /// never echoes a value.
 Result<ConnectionSettings> parse_connection_settings(std::string_view secret_value);
+
+/// The same for each of its hosts alone, in their order. Lists that do not fit together stay as they are, for
+/// libpq to say so.
+std::vector<ConnectionParameters> each_host(const ConnectionParameters& parameters);
 
 }  // namespace rls::postgres

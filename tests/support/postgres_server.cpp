@@ -119,8 +119,11 @@ void PostgresServer::start() {
 void PostgresServer::stop_immediately() {
   if (!server_ || !server_->running()) return;
   server_->signal(SIGQUIT);
+  server_->signal(SIGCONT);
   server_->wait(20s);
 }
+
+void PostgresServer::freeze() const { server_->signal(SIGSTOP); }
 
 void PostgresServer::promote() const {
   if (sql("SELECT pg_promote(true, 30)") != "t") throw std::runtime_error("the standby was not promoted");

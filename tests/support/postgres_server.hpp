@@ -25,6 +25,8 @@ class PostgresServer {
   /// As power that fails (fsync is off: the machine must stay up): what was committed is recovered at the
   /// next `start`.
   void stop_immediately();
+  /// As a machine that hangs: connections are still taken, nobody answers them. Until it is stopped.
+  void freeze() const;
   void restart_immediately() {
     stop_immediately();
     start();

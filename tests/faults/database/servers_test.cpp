@@ -101,6 +101,19 @@ TEST_F(Failover, OfAServerThatNeverSawTheOperatorBeginsAtFirstSight) {
   expect_unharmed();
 }
 
+TEST_F(Failover, AHostThatTakesConnectionsAndSaysNothingIsPassedOver) {
+  begin(world.operator_uri_at(proxy.address() + "," + standby->address()) + "&connect_timeout=1");
+  wait_until_replayed();
+  server.freeze();
+  proxy.cut_all();
+  standby->promote();
+  world.use_server(standby->uri());
+  want("shadow");
+  ASSERT_TRUE(settles("shadow"));
+  EXPECT_EQ(ledger(), ">pending pending>shadow");
+  expect_unharmed();
+}
+
 TEST_F(Failover, ACommitInDoubtIsLookedUpOnTheServerThatIsThePrimaryNow) {
   begin(world.operator_uri_at(proxy.address() + "," + standby->address()));
   proxy.restart(StatementFault{"COMMIT", 1, Cut::reply_held});
