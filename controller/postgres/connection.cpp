@@ -25,8 +25,7 @@ struct ConnectFailed {
 };
 
 /// libpq gives no SQLSTATE of a refused connection, but prints it where it is told to be verbose:
-/// `… failed: FATAL:  28P01: password authentication failed for user "x"`. The severity may be translated. Of
-/// several hosts the last one's refusal counts.
+/// `… failed: FATAL:  28P01: password authentication failed for user "x"`. The severity may be translated.
 SqlFailure read_connect_message(std::string_view text) {
   const std::size_t last = text.rfind("connection to server at ");
   SqlFailure failure = lost(std::string(text.substr(last == text.npos ? 0 : last)));
@@ -45,11 +44,12 @@ SqlFailure read_connect_message(std::string_view text) {
   return failure;
 }
 
-/// Connects step by step, so that it can be cut short and knows a deadline for all hosts together; libpq's
-/// own connect_timeout is one for each host and cannot be interrupted.
-PGconn* connect_by_steps(const ConnectionSettings& settings, Line& line) {
+/// Connects to one host step by step, so that it can be cut short and knows a deadline; libpq's own
+/// connect_timeout cannot be interrupted.
+std::variant<PGconn*, SqlFailure> connect_by_steps(const ConnectionSettings& settings,
+                                                   const ConnectionParameters& parameters, Line& line) {
   std::vector<const char*> keywords, values;
-  for (const auto& [keyword, value] : settings.parameters) {
+  for (const auto& [keyword, value] : parameters) {
     keywords.push_back(keyword.c_str());
     values.push_back(value.c_str());
   }
@@ -63,13 +63,12 @@ PGconn* connect_by_steps(const ConnectionSettings& settings, Line& line) {
   }
   keywords.push_back(nullptr);
   values.push_back(nullptr);
-  line.begin();
   PGconn* const connection = PQconnectStartParams(keywords.data(), values.data(), 0);
   if (connection == nullptr) throw std::bad_alloc();
   const auto fail = [&](SqlFailure failure) {
     line.drop();
     PQfinish(connection);
-    throw ConnectFailed{std::move(failure)};
+    return failure;
   };
   PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
 
@@ -80,12 +79,12 @@ PGconn* connect_by_steps(const ConnectionSettings& settings, Line& line) {
       std::string message = PQerrorMessage(connection);
       if (const auto at = message.find(ca_path); ca && at != std::string::npos)
         message.replace(at, ca_path.size(), "ca.crt");
-      fail(read_connect_message(message));
+      return fail(read_connect_message(message));
     }
     line.use(PQsocket(connection));
-    if (line.is_cut()) fail(lost("interrupted"));
+    if (line.is_cut()) return fail(lost("interrupted"));
     if (steady_clock::now() >= deadline) {
-      fail(lost("no answer within " + std::to_string(settings.connect_timeout.count()) + " s"));
+      return fail(lost("no answer within " + std::to_string(settings.connect_timeout.count()) + " s"));
     }
     // Short waits: a cut that comes between two sockets would else be noticed at the deadline only.
     pollfd socket{.fd = PQsocket(connection),
@@ -98,12 +97,33 @@ PGconn* connect_by_steps(const ConnectionSettings& settings, Line& line) {
   return connection;
 }
 
+/// The first host that will do. Not left to libpq: it goes on to the next one only where the connection is
+/// refused, not where a host takes it and says nothing, or closes it, as what stands before a dead server
+/// does.
+PGconn* connect_to_any(const ConnectionSettings& settings, Line& line) {
+  line.begin();
+  std::optional<SqlFailure> all;
+  for (const ConnectionParameters& host : each_host(settings.parameters)) {
+    auto connected = connect_by_steps(settings, host, line);
+    if (auto* const* connection = std::get_if<PGconn*>(&connected)) return *connection;
+    SqlFailure& failure = std::get<SqlFailure>(connected);
+    if (!all || !failure.sqlstate.empty()) {  // the last one's refusal counts
+      all = std::move(failure);
+    } else if (all->sqlstate.empty()) {
+      while (all->message.ends_with('\n')) all->message.pop_back();
+      all->message += "; " + failure.message;
+    }
+    if (line.is_cut()) break;
+  }
+  throw ConnectFailed{std::move(*all)};
+}
+
 class Policy final : public pqxx::connectionpolicy {
  public:
   Policy(const ConnectionSettings& settings, Line& line)
       : pqxx::connectionpolicy(""), settings_(settings), line_(line) {}
   handle do_startconnect(handle existing) override {
-    return raw_ = existing != nullptr ? existing : connect_by_steps(settings_, line_);
+    return raw_ = existing != nullptr ? existing : connect_to_any(settings_, line_);
   }
   [[nodiscard]] handle raw() const { return raw_; }
 

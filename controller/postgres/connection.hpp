@@ -50,8 +50,8 @@ struct Reply {
 /// Not thread-safe; only its Line may be cut from elsewhere. Never reconnects by itself.
 class Connection {
  public:
-  /// Connects within settings.connect_timeout, all hosts together (name resolution apart, which is the
-  /// system's). `limit` is the default deadline of a statement.
+  /// Connects to the first host that will do, each within settings.connect_timeout (name resolution apart,
+  /// which is the system's). `limit` is the default deadline of a statement.
   static std::variant<std::unique_ptr<Connection>, SqlFailure> connect(const ConnectionSettings& settings,
                                                                        Seam& seam, Line& line,
                                                                        std::chrono::milliseconds limit);

@@ -136,6 +136,16 @@ Result<void> settle_trust(const std::map<std::string, std::string>& given,
   return {};
 }
 
+std::vector<std::string> split(std::string_view list) {
+  std::vector<std::string> parts;
+  for (std::size_t comma = 0; comma != list.npos;) {
+    comma = list.find(',');
+    parts.emplace_back(list.substr(0, comma));
+    list.remove_prefix(comma == list.npos ? list.size() : comma + 1);
+  }
+  return parts;
+}
+
 void add_ours(ConnectionSettings& settings, bool several_hosts) {
   const auto set = [&](const char* keyword, const char* text) {
     settings.parameters.emplace_back(keyword, text);
@@ -190,6 +200,27 @@ Result<ConnectionSettings> parse_connection_settings(std::string_view secret_val
   settings.where = given->at("dbname") + " on " + host + ":" + (port == given->end() ? "5432" : port->second);
   add_ours(settings, host.find(',') != std::string::npos);
   return settings;
+}
+
+std::vector<ConnectionParameters> each_host(const ConnectionParameters& parameters) {
+  constexpr std::array<std::string_view, 3> kLists = {"host", "hostaddr", "port"};
+  std::size_t count = 1;
+  for (const auto& [keyword, value] : parameters) {
+    if (contains(kLists, keyword)) count = std::max(count, split(value).size());
+  }
+  std::vector<ConnectionParameters> each(count, parameters);
+  for (std::size_t i = 0; i < count; ++i) {
+    for (auto& [keyword, value] : each[i]) {
+      if (!contains(kLists, keyword)) continue;
+      const std::vector<std::string> parts = split(value);
+      if (parts.size() == count) {
+        value = parts[i];
+      } else if (keyword != "port" || parts.size() != 1) {  // one port may do for all
+        return {parameters};
+      }
+    }
+  }
+  return each;
 }
 
 }  // namespace rls::postgres

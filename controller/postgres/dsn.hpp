@@ -21,12 +21,14 @@ struct ConnectionSecret {
   bool operator==(const ConnectionSecret&) const = default;
 };
 
+using ConnectionParameters = std::vector<std::pair<std::string, std::string>>;
+
 /// What a connection is made with. Holds the password: never printed, `where` is.
 struct ConnectionSettings {
-  std::vector<std::pair<std::string, std::string>> parameters;  ///< libpq keywords, ours included
-  std::chrono::seconds connect_timeout{5};                      ///< for all hosts together
-  std::string where;                                            ///< "main on db.example:5432", for messages
-  std::string ca;                                               ///< PEM; empty: sslrootcert, or none
+  ConnectionParameters parameters;          ///< libpq keywords, ours included
+  std::chrono::seconds connect_timeout{5};  ///< for each host
+  std::string where;                        ///< "main on db.example:5432", for messages
+  std::string ca;                           ///< PEM; empty: sslrootcert, or none
 
   bool operator==(const ConnectionSettings&) const = default;
 };
@@ -39,5 +41,9 @@ struct ConnectionSettings {
 /// otherwise, and one that would not verify is refused. Without any CA, a mode that verifies is.
 Result<ConnectionSettings> parse_connection_settings(std::string_view secret_value,
                                                      const std::optional<std::string>& ca = {});
+
+/// The same for each of its hosts alone, in their order. Lists that do not fit together stay as they are, for
+/// libpq to say so.
+std::vector<ConnectionParameters> each_host(const ConnectionParameters& parameters);
 
 }  // namespace rls::postgres

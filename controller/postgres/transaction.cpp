@@ -13,7 +13,9 @@ std::optional<SqlFailure> Transaction::begin() {
   Reply reply = connection_.script(
       "BEGIN", "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = " + ms(timeouts_.lock) +
                    "; SET LOCAL statement_timeout = " + ms(timeouts_.statement) +
-                   "; SET LOCAL idle_in_transaction_session_timeout = " + ms(timeouts_.client()));
+                   "; SET LOCAL idle_in_transaction_session_timeout = " + ms(timeouts_.client()) +
+                   // What moves is as durable as the database's owner wants it.
+                   "; SET LOCAL synchronous_commit TO DEFAULT");
   open_ = reply.ok();
   return reply.failure;
 }

@@ -105,7 +105,9 @@ int Replica::stop() {
   return process_.wait(15s);
 }
 
-World::World() : ns_(unique("e2e")), admin_uri_(required_environment("DATABASE_URL")) {
+World::World(std::string server)
+    : ns_(unique("e2e")),
+      admin_uri_(server.empty() ? required_environment("DATABASE_URL") : std::move(server)) {
   required_environment("KUBECONFIG");
   install_once();
   directory_ = (std::filesystem::temp_directory_path() / ns_).string();
@@ -194,6 +196,15 @@ std::string World::uri(const std::string& user, const std::string& password,
 
 std::string World::operator_uri() const { return uri("rls_operator_role", operator_password_, database_); }
 
+std::string World::operator_uri_at(const std::string& address) const {
+  return "postgresql://rls_operator_role:" + operator_password_ + "@" + address + "/" + database_ +
+         "?sslmode=disable";
+}
+
+std::string World::superuser_uri() const { return uri("", "", database_); }
+
+std::string World::application_uri() const { return uri("app_user", app_password_, database_); }
+
 std::vector<std::string> World::operator_arguments(const std::vector<std::string>& flags) const {
   const std::vector<std::pair<std::string, std::string>> usual = {
       {"--kubeconfig", directory_ + "/kubeconfig"},
@@ -265,17 +276,17 @@ void World::create_secret(const std::string& value, const std::string& ca) {
   must(kubectl(arguments, value), "creating the Secret");
 }
 
-void World::create_database() {
-  create_secret(operator_uri());
-  create_database_object("main");
+void World::create_database(const std::string& uri, const std::string& rest) {
+  create_secret(uri.empty() ? operator_uri() : uri);
+  create_database_object("main", rest);
 }
 
-void World::create_database_object(const std::string& name) {
+void World::create_database_object(const std::string& name, const std::string& rest) {
   must(apply("apiVersion: rls-operator.dev/v1alpha1\nkind: RlsDatabase\nmetadata: {name: " + name + R"(}
 spec:
   connection: {secretRef: {name: main-db}}
   runtime: {mode: Adopted, schema: public}
-)"),
+)" + rest),
        "creating the RlsDatabase");
 }
 

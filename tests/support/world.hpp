@@ -37,8 +37,8 @@ class Replica {
 class World {
  public:
   /// Installs CRDs and RBAC (once a process), makes the database and the namespace. Does not start the
-  /// operator.
-  World();
+  /// operator. `server`: the URI of the superuser on the server to use; without, that of the test run.
+  explicit World(std::string server = {});
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -57,10 +57,10 @@ class World {
   /// GET on the operator's own listener: the body.
   [[nodiscard]] Output http(const std::string& path) const { return operator_->http(path); }
 
-  /// Creates the Secret main-db with the operator's URI and the RlsDatabase main.
-  void create_database();
-  /// An RlsDatabase `name` over the Secret main-db.
-  void create_database_object(const std::string& name);
+  /// Creates the Secret main-db with the operator's URI, or with `uri`, and the RlsDatabase main.
+  void create_database(const std::string& uri = {}, const std::string& rest = {});
+  /// An RlsDatabase `name` over the Secret main-db; `rest` is YAML that goes on below spec.
+  void create_database_object(const std::string& name, const std::string& rest = {});
   /// The Secret anew; `ca`: certificates, PEM, for its key ca.crt.
   void create_secret(const std::string& uri, const std::string& ca = {});
   /// kubectl apply of YAML in the test's namespace.
@@ -105,6 +105,13 @@ class World {
   [[nodiscard]] std::string operator_uri() const;
   /// Of the server's superuser.
   [[nodiscard]] const std::string& admin_uri() const { return admin_uri_; }
+  /// The same by way of another address, "host:port" or several with commas between.
+  [[nodiscard]] std::string operator_uri_at(const std::string& address) const;
+  /// The superuser's and the application's, to the test's database.
+  [[nodiscard]] std::string superuser_uri() const;
+  [[nodiscard]] std::string application_uri() const;
+  /// Where SQL of the test goes from now on: another server with the same roles.
+  void use_server(std::string server) { admin_uri_ = std::move(server); }
   [[nodiscard]] const std::string& operator_password() const { return operator_password_; }
   /// The bearer token that the operator shows the API server.
   [[nodiscard]] const std::string& token() const { return token_; }

@@ -55,6 +55,26 @@ TEST(Secret, SeveralHostsMeanThePrimary) {
   EXPECT_EQ(parameter(*settings, "target_session_attrs"), "primary");
 }
 
+TEST(Secret, EachOfSeveralHostsIsTriedByItself) {
+  const auto of = [](const ConnectionParameters& parameters) {
+    std::string all;
+    for (const auto& [keyword, value] : parameters) all += keyword + "=" + value + " ";
+    return all;
+  };
+  const auto listed = each_host({{"host", "a,b,"}, {"port", "1,2,"}, {"user", "x,y"}});
+  ASSERT_EQ(listed.size(), 3U);
+  EXPECT_EQ(of(listed[0]), "host=a port=1 user=x,y ");
+  EXPECT_EQ(of(listed[1]), "host=b port=2 user=x,y ");
+  EXPECT_EQ(of(listed[2]), "host= port= user=x,y ");
+  const auto one_port = each_host({{"hostaddr", "::1,::2"}, {"port", "5433"}});
+  ASSERT_EQ(one_port.size(), 2U);
+  EXPECT_EQ(of(one_port[1]), "hostaddr=::2 port=5433 ");
+  EXPECT_EQ(each_host({{"host", "a"}}).size(), 1U);
+  const auto unfit = each_host({{"host", "a,b,c"}, {"port", "1,2"}});
+  ASSERT_EQ(unfit.size(), 1U) << "libpq says what is wrong";
+  EXPECT_EQ(of(unfit[0]), "host=a,b,c port=1,2 ");
+}
+
 TEST(Secret, SmuggledParametersAreNamedAndRefused) {
   for (const char* keyword :
        {"options", "service", "passfile", "sslkey", "sslcert", "sslpassword", "replication", "krbsrvname",
