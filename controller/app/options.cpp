@@ -246,7 +246,8 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
             duration_into(out.retry_period, std::chrono::milliseconds{100}));
   flags.add(
       "inject-fault", "PLAN",
-      "Lets one call fail: [api:|sql:|NAME#]NUMBER:(fail-before|lose-reply|kill-before|kill-after) (default: none)",
+      "Lets one call fail: [api:|sql:|NAME#]NUMBER:(fail-before|lose-reply|kill-before|kill-after) (default: "
+      "none)",
       [&out](const std::string& text) {
         const auto plan = parse_fault_plan(text);
         if (!plan.ok()) return plan.error().message;

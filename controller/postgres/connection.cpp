@@ -107,12 +107,11 @@ PGconn* connect_to_any(const ConnectionSettings& settings, Line& line) {
     auto connected = connect_by_steps(settings, host, line);
     if (auto* const* connection = std::get_if<PGconn*>(&connected)) return *connection;
     SqlFailure& failure = std::get<SqlFailure>(connected);
-    if (!all || !failure.sqlstate.empty()) {  // the last one's refusal counts
-      all = std::move(failure);
-    } else if (all->sqlstate.empty()) {
-      while (all->message.ends_with('\n')) all->message.pop_back();
-      all->message += "; " + failure.message;
-    }
+    // The last one's refusal counts; what the server itself said counts more than that nothing came.
+    if (all && failure.sqlstate.empty() && !all->sqlstate.empty()) continue;
+    while (failure.message.ends_with('\n')) failure.message.pop_back();
+    if (all && all->sqlstate.empty()) failure.message += "; " + all->message;
+    all = std::move(failure);
     if (line.is_cut()) break;
   }
   throw ConnectFailed{std::move(*all)};

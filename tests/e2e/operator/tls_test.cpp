@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/world.hpp"
 #include "tests/support/server_tls.hpp"
+#include "tests/support/world.hpp"
 
 namespace rls::test {
 namespace {

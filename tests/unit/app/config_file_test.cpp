@@ -51,7 +51,8 @@ class ConfigFile : public ::testing::Test {
 
 TEST_F(ConfigFile, TheChartListsItsKeys) {
   // But for those that rights and ports hang on, and the one for tests.
-  const std::string others = "namespace bindAddress installId injectFault leaderElectResourceName leaderElectResourceNamespace ";
+  const std::string others =
+      "namespace bindAddress installId injectFault leaderElectResourceName leaderElectResourceNamespace ";
   const YAML::Node schema = YAML::LoadFile(RLS_SOURCE_DIR "/charts/rls-operator/values.schema.json");
   std::vector<std::string> keys;
   std::istringstream words(others);

@@ -45,7 +45,7 @@ TEST(FaultPlan, AnythingElseIsRefusedWithTheGrammar) {
     const auto parsed = parse_fault_plan(text);
     ASSERT_FALSE(parsed.ok()) << text;
     EXPECT_EQ(parsed.error().kind, ErrorKind::terminal);
-    EXPECT_NE(parsed.error().message.find("[api:|sql:]NUMBER:"), std::string::npos);
+    EXPECT_NE(parsed.error().message.find("[api:|sql:|NAME#]NUMBER:"), std::string::npos);
   }
 }
 
