@@ -1,5 +1,6 @@
 #include "controller/app/operator.hpp"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -49,6 +50,14 @@ void keep_memory_private() {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   ::prctl(PR_SET_DUMPABLE, 0);
+}
+
+/// Ten thousand objects come and go in a moment, on a few threads. One arena, and what is free at its end
+/// goes back at once: that halves what stays resident (dev/bench scale), and no thread waits for it
+/// noticeably.
+void keep_memory_small() {
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 }
 
 /// Signals end the process in order: blocked in all threads, waited for in one. A broken connection is an
@@ -321,6 +330,7 @@ Result<std::string> install_id_of(const Options& options, kube::Client& client,
 
 int run(const Options& options) {
   keep_memory_private();
+  keep_memory_small();
   const sigset_t signals = block_signals();
   kube::initialize_http_library();
   log::configure(options.log_level, options.log_format);
