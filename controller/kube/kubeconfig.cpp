@@ -126,7 +126,9 @@ void check_server(const File& file, const std::string& server, const std::string
     file.refuse(field + ".server", "IPv6 literals are not supported; use a host name");
   }
   const bool tls = server.starts_with("https://");
-  if (!(tls || server.starts_with("http://")) || !is_host(host_of(server))) {
+  // What no request line can hold stands nowhere in it.
+  const bool fits = std::all_of(server.begin(), server.end(), [](char c) { return c > ' ' && c != 0x7f; });
+  if (!fits || !(tls || server.starts_with("http://")) || !is_host(host_of(server))) {
     file.refuse(field + ".server", "https://HOST:PORT is expected, not " + rls::quoted(server));
   }
   if (!tls && !is_this_machine(host_of(server))) {

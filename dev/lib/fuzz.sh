@@ -22,7 +22,7 @@ run_target() {
   local options=(-timeout=20 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 -artifact_prefix="$found-")
   mkdir -p "$found"
   if "$program" "${options[@]}" -runs=0 "tests/fuzz/corpus/$name" >"$log" 2>&1 &&
-    { ((seconds == 0)) || "$program" "${options[@]}" -max_total_time="$seconds" "$found" "tests/fuzz/corpus/$name" >>"$log" 2>&1; }; then
+    { ((seconds == 0)) || "$program" "${options[@]}" -seed="${RLS_FUZZ_SEED:-1}" -max_total_time="$seconds" "$found" "tests/fuzz/corpus/$name" >>"$log" 2>&1; }; then
     echo "ok $name $(grep -a '^stat::number_of_executed_units:' "$log" | awk '{n += $2} END {print n + 0}') runs"
   else
     # One write, as others print meanwhile.

@@ -256,6 +256,7 @@ TEST_F(CredentialsTest, PlainHttpOnlyForThisMachine) {
   EXPECT_SAYS(message_of("server: 'http://localhost.example'", ""), "plain http");
   EXPECT_SAYS(message_of("server: 'http://127.0.0.1.example'", ""), "plain http");
   EXPECT_SAYS(message_of("server: 'http://127.0.0.1@evil.example'", ""), "clusters[k].cluster.server");
+  EXPECT_SAYS(message_of("server: 'https://127.0.0.1:6443/ /'", ""), "clusters[k].cluster.server");
 }
 
 TEST_F(CredentialsTest, NonsenseIsAnError) {
