@@ -1,6 +1,7 @@
 #include "tests/postgres/store/fixture.hpp"
 
 #include <unistd.h>
+#include <thread>
 
 #include <atomic>
 #include <cstdio>
@@ -77,6 +78,26 @@ DecideAgain always(std::span<const Move> moves) {
 
 Move a_move(std::string project, Phase from, Phase to) {
   return {std::move(project), from, to, "all gates passed", "RlsMigration team-a/x"};
+}
+
+void StoreTest::while_shared(const std::string& table, const std::function<void()>& then) {
+  using std::chrono_literals::operator""ms;
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> busy;
+  for (int i = 0; i < 4; ++i) {
+    busy.emplace_back([&] {
+      pqxx::connection connection(uri());
+      while (!stop) {
+        pqxx::work work(connection);
+        work.exec("SELECT FROM rls_operator." + table + " FOR SHARE");
+        std::this_thread::sleep_for(30ms);
+      }
+    });
+  }
+  std::this_thread::sleep_for(50ms);
+  then();
+  stop = true;
+  for (std::thread& thread : busy) thread.join();
 }
 
 std::shared_ptr<const Mandate> StoreTest::mandate_of(std::string holder) {

@@ -80,6 +80,8 @@ class StoreTest : public testing::Test {
   /// Same, and the test fails where it is not moved.
   void must_go(const std::string& project, Phase from, Phase to);
   std::string phase_of(const std::string& project);
+  /// Runs `then` while ever new transactions of others hold the row of rls_operator.<table> FOR SHARE.
+  void while_shared(const std::string& table, const std::function<void()>& then);
   int ledger_rows(const std::string& project);
 
   TestSeam seam;

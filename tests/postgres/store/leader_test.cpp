@@ -89,23 +89,10 @@ TEST_F(Leaders, AnOpenTransactionOfTheOldOneIsEndedAndRolledBack) {
 
 TEST_F(Leaders, NotStarvedByEverNewTransactionsThatShareTheFence) {
   open();
-  std::atomic<bool> stop{false};
-  std::vector<std::thread> busy;
-  for (int i = 0; i < 4; ++i) {
-    busy.emplace_back([&] {
-      pqxx::connection connection(uri());
-      while (!stop) {
-        pqxx::work work(connection);
-        work.exec("SELECT FROM rls_operator.fence FOR SHARE");
-        std::this_thread::sleep_for(30ms);
-      }
-    });
-  }
-  std::this_thread::sleep_for(50ms);
-  const auto facts = make({.lock = 2000ms, .statement = 5000ms, .commit = 3000ms})->open(successor());
-  stop = true;
-  for (std::thread& thread : busy) thread.join();
-  EXPECT_TRUE(facts.ok()) << facts.error().message;
+  while_shared("fence", [&] {
+    const auto facts = make({.lock = 2000ms, .statement = 5000ms, .commit = 3000ms})->open(successor());
+    EXPECT_TRUE(facts.ok()) << facts.error().message;
+  });
 }
 
 // The reply to the COMMIT that raised it is lost: the next open finds that it is ours.

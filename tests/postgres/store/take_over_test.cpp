@@ -110,23 +110,11 @@ TEST_F(TakeOver, MoveThatBeginsMeanwhileIsRefused) {
 
 TEST_F(TakeOver, NotStarvedByEverNewMoves) {
   open();
-  std::atomic<bool> stop{false};
-  std::vector<std::thread> busy;
-  for (int i = 0; i < 4; ++i) {
-    busy.emplace_back([&] {
-      pqxx::connection connection(uri());
-      while (!stop) {
-        pqxx::work work(connection);
-        work.exec("SELECT FROM rls_operator.claim FOR SHARE");
-        std::this_thread::sleep_for(30ms);
-      }
-    });
-  }
-  std::this_thread::sleep_for(50ms);
-  const auto facts = make({.lock = 2000ms, .statement = 5000ms, .commit = 3000ms})->open(other("install-1"));
-  stop = true;
-  for (std::thread& thread : busy) thread.join();
-  EXPECT_TRUE(facts.ok()) << facts.error().message;
+  while_shared("claim", [&] {
+    const auto facts =
+        make({.lock = 2000ms, .statement = 5000ms, .commit = 3000ms})->open(other("install-1"));
+    EXPECT_TRUE(facts.ok()) << facts.error().message;
+  });
 }
 
 TEST_F(TakeOver, TwoThatSayYesDoNotFight) {
