@@ -2,9 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <atomic>
-#include <thread>
-
 #include "tests/postgres/store/fixture.hpp"
 
 namespace rls::postgres {
@@ -74,7 +71,6 @@ TEST_F(Leaders, AnOpenTransactionOfTheOldOneIsEndedAndRolledBack) {
   open();
   see("sm");
   auto next = make({.lock = 2000ms, .statement = 5000ms, .commit = 3000ms});
-  std::thread taker;
   const auto results = store->move(moves, [&](std::size_t, const decide::Observation&) {
     // Under the locks: fence and row are held.
     const auto facts = next->open(successor());
