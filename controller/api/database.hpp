@@ -23,14 +23,29 @@ struct SecretKeyRef {
   bool operator==(const SecretKeyRef&) const = default;
 };
 
-/// Managed is refused by the CRD until the managed runtime is there.
-enum class RuntimeMode { adopted };
+/// Whose tables, functions and policies row-level security runs on.
+enum class RuntimeMode {
+  adopted,  ///< somebody else's, which stay as they are
+  managed,  ///< ours: installed, upgraded and repaired
+};
+
+/// What to do when somebody changed what we installed.
+enum class Repair { automatic, report };
+
+/// Tables to protect: one, or those that a pattern matches ("app.*", "app.order_*").
+struct TableSpec {
+  std::string name;
+  std::string project_column = "project_id";
+  bool operator==(const TableSpec&) const = default;
+};
 
 /// A floor for every migration of this database: of floor and migration the stricter wins.
 struct MinimumGates {
   std::optional<Duration> shadow_soak;
   std::optional<Duration> enforcing_soak;
   std::optional<std::int64_t> max_violations;
+  std::optional<std::int64_t> min_transactions;
+  std::optional<bool> review_required;
   bool operator==(const MinimumGates&) const = default;
 };
 
@@ -59,7 +74,10 @@ struct DatabaseSpec {
   SecretKeyRef secret;
   int max_connections = 4;
   RuntimeMode mode = RuntimeMode::adopted;
-  std::string schema = "public";                          ///< where the adopted objects live
+  std::string schema = "public";  ///< where the runtime's objects live; "rls" where managed and not given
+  Repair repair = Repair::automatic;                      ///< managed
+  std::vector<TableSpec> tables;                          ///< managed
+  Duration audit_retention = std::chrono::hours{2160};    ///< managed: then audit rows are archived
   Duration lock_timeout = std::chrono::seconds{5};        ///< R-C3
   Duration statement_timeout = std::chrono::seconds{30};  ///< R-C3
   DatabasePolicy policy{};
@@ -99,12 +117,49 @@ struct AdoptedStatus {
   bool operator==(const AdoptedStatus&) const = default;
 };
 
+/// A table of spec.tables, or one below it.
+struct ProtectedTable {
+  std::string name;     ///< as SQL writes it
+  std::string column;   ///< with the project
+  std::string state;    ///< Unprotected, Open, Noting, Quiet
+  std::string message;  ///< why it is not as it should be
+  bool operator==(const ProtectedTable&) const = default;
+};
+
+/// What people should know or mend before projects are enforced.
+struct Finding {
+  std::string id;        ///< "IndexNotUsed"
+  std::string severity;  ///< Critical, High, Medium, Low
+  std::string object;
+  std::string message;
+  std::string remedy;
+  bool operator==(const Finding&) const = default;
+};
+
+/// The managed runtime as it was last seen.
+struct RuntimeStatus {
+  std::int64_t version = 0;
+  std::string policy_hash;             ///< of what is protected: it changes, and the soak begins anew
+  std::int64_t tables = 0;             ///< that are to be protected
+  std::int64_t protected_tables = 0;   ///< and are
+  std::vector<ProtectedTable> list;    ///< ≤ 50, those with a message first
+  std::vector<std::string> drift;      ///< what somebody else changed, in sentences; ≤ 20
+  std::string not_ready_because;       ///< empty: installed, and all tables are in the form wanted
+  std::optional<Time> recorded_since;  ///< without a gap; none: not everything is recorded now
+  std::int64_t old_sessions = 0;       ///< that may still live by an older phase
+  std::int64_t without_context = 0;    ///< accesses without a context that were noted
+  AdoptedStatus::Evidence evidence;
+  bool operator==(const RuntimeStatus&) const = default;
+};
+
 struct DatabaseStatus {
   std::int64_t observed_generation = -1;
   std::string server_version;     ///< "15.18"
   std::string system_identifier;  ///< of the cluster that was first seen; another one needs an explicit yes
   std::map<std::string, std::int64_t> projects;  ///< number of projects in the database by phase
-  std::optional<AdoptedStatus> adopted;          ///< as last seen
+  std::optional<AdoptedStatus> adopted;          ///< as last seen; of an adopted runtime
+  std::optional<RuntimeStatus> runtime;          ///< the same of a managed one
+  std::vector<Finding> findings;                 ///< worst first, ≤ 20
   std::vector<Condition> conditions;
   bool operator==(const DatabaseStatus&) const = default;
 };

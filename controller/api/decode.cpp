@@ -153,6 +153,21 @@ class Fields {
     for (const dom::element item : items) use(Fields(item, key, problem_, this));
   }
 
+  /// `use(text)` for each text of the list under `key`.
+  template <class Use>
+  void each_item(std::string_view key, Use use) const {
+    dom::array items;
+    if (!read(key, items, "a list")) return;
+    for (const dom::element item : items) {
+      std::string_view text;
+      if (item.get(text) == simdjson::SUCCESS) {
+        use(text);
+      } else {
+        note(key, "a list of strings is wanted");
+      }
+    }
+  }
+
   /// `use(name, number)` for each member of the object under `key`.
   template <class Use>
   void each_number(std::string_view key, Use use) const {
@@ -273,6 +288,45 @@ void check_name(const Fields& fields, std::string_view key, std::string_view nam
   }
 }
 
+/// What both gates and minimumGates may ask of transactions and reviews.
+void read_evidence_gates(const Fields& gates, std::optional<std::int64_t>& min_transactions,
+                         std::optional<bool>& review_required) {
+  if (gates.has("minTransactions"))
+    gates.integer("minTransactions", min_transactions.emplace(), 0, kMaxTransactions);
+  gates.one_of(
+      "review", review_required,
+      [](std::string_view text) -> std::optional<bool> {
+        if (text == "Required") return true;
+        if (text == "None") return false;
+        return std::nullopt;
+      },
+      "Required, None");
+}
+
+AccessSpec read_access(const Fields& fields, std::string_view project) {
+  AccessSpec access;
+  if (!fields.has("level")) fields.note("level", "required");
+  fields.one_of(
+      "level", access.level,
+      [](std::string_view text) -> std::optional<AccessSpec::Level> {
+        if (text == "isolated") return AccessSpec::Level::isolated;
+        if (text == "shared") return AccessSpec::Level::shared;
+        if (text == "super") return AccessSpec::Level::super;
+        return std::nullopt;
+      },
+      "isolated, shared, super");
+  fields.each_item("readable", [&](std::string_view readable) {
+    if (readable.empty()) fields.note("readable", "an empty name: remove it");
+    check_name(fields, "readable", readable, kMaxProjectCharacters);
+    if (readable == project) fields.note("readable", "a project always reads its own rows: remove it");
+    access.readable.emplace_back(readable);
+  });
+  if (access.readable.size() > kMaxReadable) fields.note("readable", "more than 200 projects");
+  if (!access.readable.empty() && access.level != AccessSpec::Level::shared)
+    fields.note("readable", "goes with level shared alone: set the level, or remove it");
+  return access;
+}
+
 MigrationSpec read_migration_spec(const Fields& document) {
   MigrationSpec spec;
   const Fields fields = document.child("spec");
@@ -295,17 +349,22 @@ MigrationSpec read_migration_spec(const Fields& document) {
   gates.duration("shadowSoak", spec.gates.shadow_soak, Duration{0}, kMaxSoak);
   gates.duration("enforcingSoak", spec.gates.enforcing_soak, Duration{0}, kMaxSoak);
   gates.integer("maxViolations", spec.gates.max_violations, 0, kMaxViolations);
+  read_evidence_gates(gates, spec.gates.min_transactions, spec.gates.review_required);
+  if (fields.has("access")) spec.access = read_access(fields.child("access"), spec.project);
   return spec;
 }
 
-DatabasePolicy read_policy(const Fields& fields) {
+DatabasePolicy read_policy(const Fields& fields, RuntimeMode mode) {
   DatabasePolicy policy;
+  // Ours records reads; of a stranger's triggers that cannot be asked.
+  if (mode == RuntimeMode::managed) policy.reads = ReadEvidence::required;
   const Fields floor = fields.child("minimumGates");
   floor.optional_duration("shadowSoak", policy.minimum_gates.shadow_soak, Duration{0}, kMaxSoak);
   floor.optional_duration("enforcingSoak", policy.minimum_gates.enforcing_soak, Duration{0}, kMaxSoak);
   if (floor.has("maxViolations")) {
     floor.integer("maxViolations", policy.minimum_gates.max_violations.emplace(), 0, kMaxViolations);
   }
+  read_evidence_gates(floor, policy.minimum_gates.min_transactions, policy.minimum_gates.review_required);
   if (fields.has("freeze")) {
     const Fields freeze = fields.child("freeze");
     freeze.required_text("reason", policy.freeze.emplace().reason);
@@ -323,6 +382,33 @@ DatabasePolicy read_policy(const Fields& fields) {
   return policy;
 }
 
+void read_tables(const Fields& spec, bool managed, std::vector<TableSpec>& tables) {
+  spec.each("tables", [&](const Fields& fields) {
+    TableSpec& table = tables.emplace_back();
+    fields.required_text("name", table.name);
+    fields.text("projectColumn", table.project_column);
+    check_name(fields, "name", table.name, 2 * kMaxIdentifierBytes + 1);
+    check_name(fields, "projectColumn", table.project_column, kMaxIdentifierBytes);
+    const std::size_t dot = table.name.find('.');
+    const std::string_view name = table.name;
+    if (dot == name.npos || dot == 0 || dot + 1 == name.size() || name.find('.', dot + 1) != name.npos) {
+      fields.note("name", rls::quoted(table.name) + " is not a schema and a table, such as public.nodes or app.*");
+    } else if (name.substr(0, dot).find('*') != name.npos) {
+      fields.note("name", rls::quoted(table.name) + " has a * in its schema: it may stand in the table's name alone");
+    } else if (dot > kMaxIdentifierBytes || name.size() - dot - 1 > kMaxIdentifierBytes) {
+      fields.note("name", rls::quoted(table.name) + " has a part longer than 63 bytes: Postgres has no such name");
+    }
+    const bool twice = std::count_if(tables.begin(), tables.end(), [&](const TableSpec& other) {
+                         return other.name == table.name;
+                       }) > 1;
+    if (twice) fields.note("name", rls::quoted(table.name) + " stands there twice: remove one");
+  });
+  if (tables.size() > kMaxTableSpecs) spec.note("tables", "more than 500: use patterns such as app.*");
+  if (managed && tables.empty()) spec.note("tables", "required where spec.runtime.mode is Managed: the tables to protect");
+  if (!managed && !tables.empty())
+    spec.note("tables", "goes with mode Managed alone: remove it; adopted tables stay as protected as they are");
+}
+
 DatabaseSpec read_database_spec(const Fields& document) {
   DatabaseSpec spec;
   const Fields fields = document.child("spec");
@@ -338,21 +424,39 @@ DatabaseSpec read_database_spec(const Fields& document) {
       "mode", spec.mode,
       [](std::string_view text) -> std::optional<RuntimeMode> {
         if (text == "Adopted") return RuntimeMode::adopted;
+        if (text == "Managed") return RuntimeMode::managed;
         return std::nullopt;
       },
-      "Adopted (Managed comes with a later version)");
+      "Managed, Adopted");
+  const bool managed = spec.mode == RuntimeMode::managed;
+  if (managed) spec.schema = "rls";
   runtime.text("schema", spec.schema);
-  if (spec.schema.empty()) runtime.note("schema", "empty; name the schema, or remove the field for public");
+  if (spec.schema.empty()) runtime.note("schema", "empty; name the schema, or remove the field");
   if (spec.schema.size() > kMaxIdentifierBytes) {
     runtime.note("schema",
                  rls::quoted(spec.schema) + " is longer than 63 bytes: Postgres has no such schema");
   }
   check_name(runtime, "schema", spec.schema, kMaxIdentifierBytes);
+  runtime.one_of(
+      "repair", spec.repair,
+      [](std::string_view text) -> std::optional<Repair> {
+        if (text == "Auto") return Repair::automatic;
+        if (text == "Report") return Repair::report;
+        return std::nullopt;
+      },
+      "Auto, Report");
+  if (!managed && runtime.has("repair"))
+    runtime.note("repair", "goes with mode Managed alone: what is adopted is never repaired; remove it");
+  read_tables(fields, managed, spec.tables);
+  const Fields evidence = fields.child("evidence");
+  if (!managed && evidence.has("auditRetention"))
+    evidence.note("auditRetention", "goes with mode Managed alone: remove it");
+  evidence.duration("auditRetention", spec.audit_retention, kMinAuditRetention, kMaxAuditRetention);
 
   const Fields timeouts = fields.child("timeouts");
   timeouts.duration("lock", spec.lock_timeout, kMinLockTimeout, kMaxLockTimeout);
   timeouts.duration("statement", spec.statement_timeout, kMinStatementTimeout, kMaxStatementTimeout);
-  spec.policy = read_policy(fields);
+  spec.policy = read_policy(fields, spec.mode);
   return spec;
 }
 
@@ -402,6 +506,7 @@ std::optional<ViolationsStatus> read_violations(const Fields& status) {
   ViolationsStatus violations;
   const Fields fields = status.child("violations");
   fields.integer("total", violations.total, 0, kMaxInteger);
+  fields.integer("unreviewed", violations.unreviewed, 0, kMaxInteger);
   fields.time("lastSeen", violations.last_seen);
   fields.each("byTable", [&](const Fields& row) {
     ViolationsStatus::Table& table = violations.by_table.emplace_back();
@@ -415,6 +520,8 @@ std::optional<ViolationsStatus> read_violations(const Fields& status) {
     row.text("user", sample.user);
     row.text("reason", sample.reason);
     row.time("time", sample.time);
+    row.text("fingerprint", sample.fingerprint);
+    row.text("review", sample.review);
   });
   return violations;
 }
@@ -428,6 +535,16 @@ AdoptedTable read_table(const Fields& table) {
   return out;
 }
 
+AdoptedStatus::Evidence read_evidence(const Fields& fields) {
+  AdoptedStatus::Evidence evidence;
+  fields.text("state", evidence.state);
+  fields.integer("tablesWithPolicies", evidence.tables, 0, kMaxInteger);
+  fields.integer("tablesRecorded", evidence.recorded, 0, kMaxInteger);
+  fields.boolean("readsRecorded", evidence.reads);
+  fields.text("message", evidence.message);
+  return evidence;
+}
+
 std::optional<AdoptedStatus> read_adopted(const Fields& status) {
   if (!status.has("adopted")) return std::nullopt;
   AdoptedStatus adopted;
@@ -439,13 +556,46 @@ std::optional<AdoptedStatus> read_adopted(const Fields& status) {
   fields.text("uncountedBecause", adopted.uncounted_because);
   fields.text("unmirroredBecause", adopted.unmirrored_because);
   fields.text("noFirstRowBecause", adopted.no_first_row_because);
-  const Fields evidence = fields.child("evidence");
-  evidence.text("state", adopted.evidence.state);
-  evidence.integer("tablesWithPolicies", adopted.evidence.tables, 0, kMaxInteger);
-  evidence.integer("tablesRecorded", adopted.evidence.recorded, 0, kMaxInteger);
-  evidence.boolean("readsRecorded", adopted.evidence.reads);
-  evidence.text("message", adopted.evidence.message);
+  adopted.evidence = read_evidence(fields.child("evidence"));
   return adopted;
+}
+
+std::optional<RuntimeStatus> read_runtime(const Fields& status) {
+  if (!status.has("runtime")) return std::nullopt;
+  RuntimeStatus runtime;
+  status.integer("runtimeVersion", runtime.version, 0, kMaxInteger);
+  status.text("policyHash", runtime.policy_hash);
+  const Fields tables = status.child("tables");
+  tables.integer("matched", runtime.tables, 0, kMaxInteger);
+  tables.integer("protected", runtime.protected_tables, 0, kMaxInteger);
+  tables.each("list", [&](const Fields& row) {
+    ProtectedTable& table = runtime.list.emplace_back();
+    row.text("name", table.name);
+    row.text("column", table.column);
+    row.text("state", table.state);
+    row.text("message", table.message);
+  });
+  const Fields fields = status.child("runtime");
+  fields.time("recordedSince", runtime.recorded_since);
+  fields.integer("oldSessions", runtime.old_sessions, 0, kMaxInteger);
+  fields.integer("withoutContext", runtime.without_context, 0, kMaxInteger);
+  fields.text("notReadyBecause", runtime.not_ready_because);
+  fields.each_item("drift", [&](std::string_view text) { runtime.drift.emplace_back(text); });
+  runtime.evidence = read_evidence(fields.child("evidence"));
+  return runtime;
+}
+
+std::vector<Finding> read_findings(const Fields& status) {
+  std::vector<Finding> findings;
+  status.each("findings", [&](const Fields& row) {
+    Finding& finding = findings.emplace_back();
+    row.text("id", finding.id);
+    row.text("severity", finding.severity);
+    row.text("object", finding.object);
+    row.text("message", finding.message);
+    row.text("remedy", finding.remedy);
+  });
+  return findings;
 }
 
 /// The `status` of a document, with problems noted where nobody looks.
@@ -504,6 +654,8 @@ Result<RlsDatabase> decode_database(std::string_view json) {
         status.projects.emplace(phase, count);
       });
       status.adopted = read_adopted(fields);
+      status.runtime = read_runtime(fields);
+      status.findings = read_findings(fields);
     });
     return database;
   });

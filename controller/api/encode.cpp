@@ -58,6 +58,7 @@ void write_history_entry(JsonWriter& json, const HistoryEntry& entry) {
 void write_violations(JsonWriter& json, const ViolationsStatus& violations) {
   json.key("violations").begin_object();
   json.member("total", violations.total);
+  if (violations.unreviewed != 0) json.member("unreviewed", violations.unreviewed);
   write_time(json, "lastSeen", violations.last_seen);
   write_list(json, "byTable", violations.by_table, [](JsonWriter& out, const ViolationsStatus::Table& row) {
     out.member("table", row.table);
@@ -69,6 +70,8 @@ void write_violations(JsonWriter& json, const ViolationsStatus& violations) {
     out.member("user", row.user);
     out.member("reason", row.reason);
     write_time(out, "time", row.time);
+    out.member("fingerprint", row.fingerprint);
+    out.member("review", row.review);
   });
   json.end_object();
 }
@@ -77,6 +80,16 @@ void write_texts(JsonWriter& json, std::string_view name, const std::map<std::st
   if (texts.empty()) return;
   json.key(name).begin_object();
   for (const auto& [key, text] : texts) json.key(well_formed(key)).value(text);
+  json.end_object();
+}
+
+void write_evidence(JsonWriter& json, const AdoptedStatus::Evidence& evidence) {
+  json.key("evidence").begin_object();
+  json.member("state", evidence.state);
+  json.member("tablesWithPolicies", evidence.tables);
+  json.member("tablesRecorded", evidence.recorded);
+  json.flag("readsRecorded", evidence.reads);
+  json.member("message", evidence.message);
   json.end_object();
 }
 
@@ -97,13 +110,34 @@ void write_adopted(JsonWriter& json, const AdoptedStatus& adopted) {
   json.member("uncountedBecause", adopted.uncounted_because);
   json.member("unmirroredBecause", adopted.unmirrored_because);
   json.member("noFirstRowBecause", adopted.no_first_row_because);
-  json.key("evidence").begin_object();
-  json.member("state", adopted.evidence.state);
-  json.member("tablesWithPolicies", adopted.evidence.tables);
-  json.member("tablesRecorded", adopted.evidence.recorded);
-  json.flag("readsRecorded", adopted.evidence.reads);
-  json.member("message", adopted.evidence.message);
+  write_evidence(json, adopted.evidence);
   json.end_object();
+}
+
+void write_runtime(JsonWriter& json, const RuntimeStatus& runtime) {
+  json.member("runtimeVersion", runtime.version);
+  json.member("policyHash", runtime.policy_hash);
+  json.key("tables").begin_object();
+  json.member("matched", runtime.tables);
+  json.member("protected", runtime.protected_tables);
+  write_list(json, "list", runtime.list, [](JsonWriter& out, const ProtectedTable& table) {
+    out.member("name", table.name);
+    out.member("column", table.column);
+    out.member("state", table.state);
+    out.member("message", table.message);
+  });
+  json.end_object();
+  json.key("runtime").begin_object();
+  write_time(json, "recordedSince", runtime.recorded_since);
+  json.member("oldSessions", runtime.old_sessions);
+  json.member("withoutContext", runtime.without_context);
+  json.member("notReadyBecause", runtime.not_ready_because);
+  if (!runtime.drift.empty()) {
+    json.key("drift").begin_array();
+    for (const std::string& text : runtime.drift) json.value(text);
+    json.end_array();
+  }
+  write_evidence(json, runtime.evidence);
   json.end_object();
 }
 
@@ -157,6 +191,14 @@ std::string encode_status(const ObjectMeta& meta, const DatabaseStatus& status) 
     json.end_object();
   }
   if (status.adopted) write_adopted(json, *status.adopted);
+  if (status.runtime) write_runtime(json, *status.runtime);
+  write_list(json, "findings", status.findings, [](JsonWriter& out, const Finding& finding) {
+    out.member("id", finding.id);
+    out.member("severity", finding.severity);
+    out.member("object", finding.object);
+    out.member("message", finding.message);
+    out.member("remedy", finding.remedy);
+  });
   write_list(json, "conditions", status.conditions, write_condition);
   return end_document(json);
 }

@@ -40,6 +40,8 @@ void fit_violations(ViolationsStatus& violations) {
     cut_in_place(row.operation, kMaxShort);
     cut_in_place(row.user, kMaxShort);
     cut_in_place(row.reason, kMaxReason);
+    cut_in_place(row.fingerprint, kMaxShort);
+    cut_in_place(row.review, kMaxShort);
   }
 }
 
@@ -57,6 +59,20 @@ void fit_adopted(AdoptedStatus& adopted) {
   for (std::string* text : {&adopted.uncounted_because, &adopted.unmirrored_because,
                             &adopted.no_first_row_because, &adopted.evidence.message})
     cut_in_place(*text, kMaxMessage);
+}
+
+void fit_runtime(RuntimeStatus& runtime) {
+  cut_in_place(runtime.policy_hash, kMaxShort);
+  shorten(runtime.list, kMaxListedTables);
+  for (ProtectedTable& table : runtime.list) {
+    for (std::string* text : {&table.name, &table.column, &table.state}) cut_in_place(*text, kMaxShort);
+    cut_in_place(table.message, kMaxMessage);
+  }
+  shorten(runtime.drift, kMaxDrift);
+  for (std::string& text : runtime.drift) cut_in_place(text, kMaxMessage);
+  cut_in_place(runtime.not_ready_because, kMaxMessage);
+  cut_in_place(runtime.evidence.state, kMaxShort);
+  cut_in_place(runtime.evidence.message, kMaxMessage);
 }
 
 }  // namespace
@@ -90,6 +106,13 @@ void fit(DatabaseStatus& status) {
   cut_in_place(status.system_identifier, kMaxShort);
   while (status.projects.size() > kMaxProjectCounts) status.projects.erase(std::prev(status.projects.end()));
   if (status.adopted) fit_adopted(*status.adopted);
+  if (status.runtime) fit_runtime(*status.runtime);
+  shorten(status.findings, kMaxFindings);
+  for (Finding& finding : status.findings) {
+    for (std::string* text : {&finding.id, &finding.severity, &finding.object}) cut_in_place(*text, kMaxShort);
+    cut_in_place(finding.message, kMaxMessage);
+    cut_in_place(finding.remedy, kMaxMessage);
+  }
   fit_conditions(status.conditions);
 }
 

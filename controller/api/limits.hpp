@@ -18,6 +18,11 @@ inline constexpr std::size_t kMaxIdentifierBytes = 63;  ///< Postgres' NAMEDATAL
 inline constexpr std::size_t kMaxDurationText = 32;
 inline constexpr std::int64_t kMaxViolations = 1'000'000;
 inline constexpr std::int64_t kMaxConnections = 100;
+inline constexpr std::int64_t kMaxTransactions = 1'000'000'000;
+inline constexpr std::size_t kMaxTableSpecs = 500;
+inline constexpr std::size_t kMaxReadable = 200;
+inline constexpr Duration kMinAuditRetention = std::chrono::hours{1};
+inline constexpr Duration kMaxAuditRetention = std::chrono::hours{87600};
 inline constexpr Duration kMaxSoak = std::chrono::hours{8760};
 inline constexpr Duration kMinLockTimeout = std::chrono::milliseconds{10};
 inline constexpr Duration kMaxLockTimeout = std::chrono::minutes{1};
@@ -35,6 +40,9 @@ inline constexpr std::size_t kMaxSamples = 5;
 inline constexpr std::size_t kMaxHistory = 10;
 inline constexpr std::size_t kMaxConditions = 16;
 inline constexpr std::size_t kMaxProjectCounts = 16;
+inline constexpr std::size_t kMaxListedTables = 50;
+inline constexpr std::size_t kMaxDrift = 20;
+inline constexpr std::size_t kMaxFindings = 20;
 inline constexpr std::size_t kMaxColumns = 16;  ///< of an adopted table
 
 /// `text` as well-formed UTF-8 of at most `max_bytes`, cut on a character's border.

@@ -24,7 +24,21 @@ struct GatesSpec {
   Duration shadow_soak = std::chrono::hours{168};     ///< R-A6: clean time needed in shadow
   Duration enforcing_soak = std::chrono::hours{168};  ///< and in enforcing
   std::int64_t max_violations = 0;
+  std::optional<std::int64_t> min_transactions;  ///< none: 1000 where the runtime is managed (R-A6), else 0
+  std::optional<bool> review_required;           ///< none: where the runtime is managed
   bool operator==(const GatesSpec&) const = default;
+};
+
+/// What a project may read besides its own rows (R-A9). It writes its own alone.
+struct AccessSpec {
+  enum class Level {
+    isolated,  ///< nothing
+    shared,    ///< the projects in `readable`
+    super,     ///< everything
+  };
+  Level level = Level::isolated;
+  std::vector<std::string> readable;
+  bool operator==(const AccessSpec&) const = default;
 };
 
 struct MigrationSpec {
@@ -34,6 +48,7 @@ struct MigrationSpec {
   DriftPolicy drift = DriftPolicy::report;
   GatesSpec gates;
   bool suspend = false;
+  std::optional<AccessSpec> access;  ///< registers the project, where the runtime is managed
   bool operator==(const MigrationSpec&) const = default;
 };
 
@@ -55,6 +70,7 @@ struct GateStatus {
 /// status.violations: never row values, only where and by whom (R-A7).
 struct ViolationsStatus {
   std::int64_t total = 0;
+  std::int64_t unreviewed = 0;  ///< kinds without a verdict, where the runtime is managed
   std::optional<Time> last_seen;
   struct Table {
     std::string table;
@@ -68,6 +84,8 @@ struct ViolationsStatus {
     std::string user;
     std::string reason;
     std::optional<Time> time;
+    std::string fingerprint{};  ///< of its kind, for a review; where the runtime is managed
+    std::string review{};       ///< the verdict, if there is one
     bool operator==(const Sample&) const = default;
   };
   std::vector<Sample> samples;  ///< newest first, ≤ 5

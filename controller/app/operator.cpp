@@ -24,7 +24,7 @@
 #include "controller/kube/client.hpp"
 #include "controller/kube/cpprest_transport.hpp"
 #include "controller/leader/elector.hpp"
-#include "controller/postgres/adopted_database.hpp"
+#include "controller/postgres/sql_database.hpp"
 #include "controller/reconcile/event_recorder.hpp"
 #include "controller/reconcile/identity.hpp"
 #include "controller/reconcile/reconciler.hpp"

@@ -81,6 +81,13 @@ struct Observation {
   std::optional<Time> policies_changed_at;
   Evidence evidence;
 
+  // Of a managed runtime. There `violations.count` leaves out what a person said is none, or is fixed.
+  bool managed = false;
+  std::optional<std::int64_t> transactions;  ///< at least so many since phase_since; none: not counted
+  std::int64_t unreviewed = 0;               ///< kinds of violations of this phase without a verdict
+  std::optional<Time> fixed_at;              ///< the newest verdict `fixed`
+  std::optional<Time> recorded_since;  ///< so long every denial has been recorded; none: not all are now
+
   /// Name of an older RlsMigration for the same project of the same database.
   std::optional<std::string> conflict_with_older;
 };

@@ -384,7 +384,8 @@ std::optional<Key> key_of(const Table& audit) {
 
 }  // namespace
 
-Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema, std::string_view role) {
+Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema, std::string_view role,
+                                 bool managed) {
   if (schema.find('\0') != schema.npos || !is_utf8(schema) || schema.size() > 63) {
     return terminal("MissingTable", "spec.runtime.schema is no possible name of a schema");
   }
@@ -412,6 +413,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   if (!values) return values.error();
 
   Catalogue found;
+  found.managed = managed;
   found.status_table = status.quoted;
   found.audit_table = audit.quoted;
   found.audit_name = kAuditTable;
@@ -429,12 +431,22 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   values->emplace("new.values", first.values);
   values->emplace("transition_id", kTransitionId);
   const bool counted = found.violations_unknown_because.empty();
-  auto uncounted = *values;
-  uncounted.emplace("denied",
-                    "SELECT NULL::bigint AS n, 0::bigint AS count, NULL::timestamptz AS last WHERE false");
-  found.observe_uncounted = render(sql::observe, uncounted);
-  values->emplace("denied", counted ? render(sql::denied, *values) : uncounted.at("denied"));
-  found.observe = render(sql::observe, *values);
+  if (managed) {
+    // Kinds of violations are few: all is counted at each look, and a verdict may take some back.
+    values->emplace("remembers", "false");
+    values->emplace("managed_columns", sql::managed_columns);
+    values->emplace("denied", sql::managed_denied);
+    found.observe = found.observe_uncounted = render(sql::observe, *values);
+  } else {
+    values->emplace("remembers", "true");
+    values->emplace("managed_columns", "NULL, NULL, NULL");
+    auto uncounted = *values;
+    uncounted.emplace("denied",
+                      "SELECT NULL::bigint AS n, 0::bigint AS count, NULL::timestamptz AS last WHERE false");
+    found.observe_uncounted = render(sql::observe, uncounted);
+    values->emplace("denied", counted ? render(sql::denied, *values) : uncounted.at("denied"));
+    found.observe = render(sql::observe, *values);
+  }
   found.lock_projects = render(sql::lock_projects, *values);
   values->emplace("skip_locked", "SKIP LOCKED");
   found.lock_free_projects = render(sql::lock_projects, *values);
@@ -445,7 +457,10 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   found.audit = render(sql::audit, *values);
   found.row_blocker = render(sql::row_blocker, *values);
   found.count_by_phase = render(sql::count_by_phase, *values);
-  if (counted) {
+  if (managed) {
+    found.violations_by_table = sql::managed_violations_by_table;
+    found.violation_samples = sql::managed_violation_samples;
+  } else if (counted) {
     found.violations_by_table = render(sql::violations_by_table, *values);
     found.violation_samples = render(sql::violation_samples, *values);
     if (auto key = key_of(audit)) {

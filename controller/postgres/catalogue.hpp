@@ -13,6 +13,7 @@ namespace rls::postgres {
 
 /// What was found, and the statements made for it.
 struct Catalogue {
+  bool managed = false;      ///< the runtime is ours
   std::string status_table;  ///< quoted: public.rls_migration_status
   std::string audit_table;   ///< quoted; as it would be called where it is not there
 
@@ -43,7 +44,8 @@ struct Catalogue {
 
 /// Reads the catalogue of the schema. `role` is quoted, for the remedies.
 /// Terminal: MissingTable, MissingColumn, UnsupportedTable, MissingPrivilege; each says what was looked for,
-/// where, and what to do. A missing or unfit audit table is no error: see Catalogue.
-Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema, std::string_view role);
+/// where, and what to do. `managed`: the runtime is ours, and what it noted is counted. A missing or unfit audit table is no error: see Catalogue.
+Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema, std::string_view role,
+                                 bool managed);
 
 }  // namespace rls::postgres

@@ -38,6 +38,7 @@ constexpr std::array kMeanings = {
     Meaning{"57P03", ErrorKind::transient, "DatabaseStarting"},
     Meaning{"57P", ErrorKind::transient, "DatabaseUnreachable"},
     Meaning{"58", ErrorKind::transient, "DatabaseError"},
+    Meaning{"RL", ErrorKind::terminal, "UnsupportedTable"},  // said by the functions of the managed runtime
     Meaning{"XX", ErrorKind::transient, "DatabaseError"},
 };
 

@@ -30,8 +30,48 @@ std::string gap_in(const Rows& rows, const Catalogue& catalogue) {
 
 }  // namespace
 
+namespace {
+
+std::variant<PolicyWatch, SqlFailure> watch_runtime(OpenDatabase& database) {
+  const Reply reply = database.connection.run("managed_evidence", sql::managed_evidence);
+  if (!reply.ok()) return *reply.failure;
+  const Rows& rows = reply.rows;
+  PolicyWatch watch;
+  if (rows.size() == 0) {
+    watch.evidence.why = "the managed runtime is not installed";
+    watch.noted = true;
+    return watch;
+  }
+  watch.tables = rows.integer(0, 0);
+  watch.recorded = rows.integer(0, 1);
+  watch.evidence.why = rows.text(0, 2);
+  watch.hash = rows.text(0, 3);
+  watch.noted = !rows.is_null(0, 4) && rows.text(0, 4) == watch.hash;
+  watch.differs = !rows.is_null(0, 4) && !watch.noted;
+  watch.changed_at = rows.time(0, 5);
+  watch.recorded_since = rows.time(0, 6);
+  watch.version = rows.integer(0, 8);
+  watch.without_context = rows.integer(0, 9);
+  watch.old_sessions = rows.integer(0, 10);
+  watch.evidence.state = State::complete;
+  watch.evidence.reads = true;
+  if (!watch.evidence.why.empty()) {
+    watch.evidence.state = State::incomplete;
+  } else if (!rows.is_null(0, 7)) {
+    watch.evidence.state = State::unknown;
+    watch.evidence.why = std::string(rows.text(0, 7)) + ": the soak begins anew";
+  } else if (!watch.recorded_since) {
+    watch.evidence.state = State::incomplete;
+    watch.evidence.why = "the recording has only just been put in place";
+  }
+  return watch;
+}
+
+}  // namespace
+
 std::variant<PolicyWatch, SqlFailure> watch_policies(OpenDatabase& database) {
   const Catalogue& catalogue = database.catalogue;
+  if (catalogue.managed) return watch_runtime(database);
   const std::array<std::string, 4> parameters = {catalogue.audit_name, catalogue.audit_table,
                                                  catalogue.status_table, catalogue.schema};
   const Reply reply = database.connection.run("evidence", sql::evidence, parameters);
@@ -55,7 +95,8 @@ std::variant<PolicyWatch, SqlFailure> watch_policies(OpenDatabase& database) {
 }
 
 std::optional<SqlFailure> note_policies(OpenDatabase& database, const PolicyWatch& watch) {
-  const bool gap = watch.evidence.state != State::complete;
+  // Gaps of a managed runtime have a clock of their own, which is the shadow's alone.
+  const bool gap = !database.catalogue.managed && watch.evidence.state != State::complete;
   const std::array<std::string, 2> parameters = {watch.hash, gap ? "true" : "false"};
   return database.connection.run("note_policies", sql::note_policies, parameters).failure;
 }

@@ -76,6 +76,13 @@ Sighting read(const Rows& rows, std::size_t row, const ProjectQuery& query, cons
   seen.violations.count = rows.integer(row, 10);
   if (seen.violations.count > 0) seen.violations.last = rows.time(row, 11);
   sighting.more_violations = rows.boolean(row, 15);
+  if (catalogue.managed) {
+    // Before the phase is ledgered nothing counts for it.
+    seen.managed = true;
+    seen.transactions = rows.integer(row, 16);
+    seen.unreviewed = rows.integer(row, 17);
+    seen.fixed_at = rows.time(row, 18);
+  }
   seen.violations_known = catalogue.violations_unknown_because.empty();
   seen.violations_message = catalogue.violations_unknown_because;
   return sighting;
@@ -190,7 +197,7 @@ void leave_uncounted(decide::Observation& seen) {
 /// mixed it leads to the same pages again and again.
 bool read_by_index(const OpenDatabase& database, std::span<const ProjectQuery> queries) {
   constexpr std::int64_t kDearer = 20;  // a row by the index than in order; measured: 10 and more
-  if (database.catalogue.count_slice.empty()) return true;
+  if (database.catalogue.count_slice.empty()) return true;  // of a managed runtime, too
   const Watermark& watermark = database.tally.watermark;
   std::int64_t rows = 0;
   for (const ProjectQuery& query : queries) rows += watermark.denials_of(query.project);
@@ -274,7 +281,8 @@ std::string why_no_name(std::string_view project, bool utf8) {
 
 std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const ProjectQuery> queries,
                                     Policies policies, Counting counting) {
-  const bool by_index = counting == Counting::exact && read_by_index(database, queries);
+  const bool managed = database.catalogue.managed;
+  const bool by_index = managed || (counting == Counting::exact && read_by_index(database, queries));
   Look result;
   std::vector<Sighting>& sightings = result.projects;
   sightings.resize(queries.size());
@@ -296,7 +304,7 @@ std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const Proj
   if (!reply.ok()) return *reply.failure;
   PolicyCache& known = database.policies;
   const auto now = std::chrono::steady_clock::now();
-  if (!known.watch || (policies == Policies::of_late && now - known.at >= database.timeouts.policies)) {
+  if (!known.watch || (policies == Policies::of_late && (managed || now - known.at >= database.timeouts.policies))) {
     auto watched = watch_policies(database);
     if (const auto* failure = std::get_if<SqlFailure>(&watched)) {
       if (!took_too_long(*failure)) return *failure;
@@ -316,6 +324,7 @@ std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const Proj
     seen.evidence = result.policies.evidence;
     // A change that is not remembered yet happened now at the latest.
     seen.policies_changed_at = result.policies.differs ? seen.now : result.policies.changed_at;
+    seen.recorded_since = result.policies.recorded_since;
   }
   const bool can_count = database.catalogue.violations_unknown_because.empty();
   if (can_count && !by_index && counting != Counting::remembered) {

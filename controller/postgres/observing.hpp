@@ -24,6 +24,11 @@ struct PolicyWatch {
   bool differs = false;       ///< another one is remembered: they have changed
   std::int64_t tables = 0;    ///< with policies
   std::int64_t recorded = 0;  ///< of these, how many record every denied write
+  // Of a managed runtime:
+  std::optional<Time> recorded_since;  ///< without a gap; none: not now
+  std::int64_t version = 0;
+  std::int64_t without_context = 0;  ///< noted accesses
+  std::int64_t old_sessions = 0;     ///< with a snapshot from before the newest move
 };
 
 /// The last look at the policies on one connection. It costs milliseconds where there are many functions, so
@@ -36,6 +41,9 @@ struct PolicyCache {
 /// What one connection knows of the denials.
 struct Tally {
   Watermark watermark;
+  // Of a managed runtime: what was registered last, and what was found last.
+  std::string registered;
+  std::optional<std::vector<api::Finding>> findings;
   bool too_slow = false;  ///< the last count did not end in time: until one does, they are unknown
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// The port to one PostgreSQL database: what the reconcilers ask of it. Implementation: adopted_database.hpp.
+// The port to one PostgreSQL database: what the reconcilers ask of it. Implementation: sql_database.hpp.
 // Every call is blocking and belongs on a worker thread. Calls on one object are serialised by the caller.
 
 #include <cstdint>
@@ -98,6 +98,27 @@ enum class Counting {
   exact,   ///< all that was committed when the call began
 };
 
+/// One project's registration, of a managed runtime.
+struct Registration {
+  std::string project;
+  api::AccessSpec access;
+  bool operator==(const Registration&) const = default;
+};
+
+/// What is wanted of a managed runtime.
+struct RuntimeWish {
+  std::vector<api::TableSpec> tables;
+  api::Repair repair = api::Repair::automatic;
+  Duration audit_retention = std::chrono::hours{2160};
+  std::vector<Registration> projects;
+};
+
+/// What became of it.
+struct RuntimeReport {
+  api::RuntimeStatus status;
+  std::vector<api::Finding> findings;  ///< what row-level security itself breaks there, worst first
+};
+
 class ProjectDatabase {
  public:
   virtual ~ProjectDatabase() = default;
@@ -143,6 +164,11 @@ class ProjectDatabase {
 
   /// What was found in the database and is used of it. Costs two statements at the most.
   virtual Result<api::AdoptedStatus> describe() = 0;
+
+  /// Managed: brings the runtime, the tables and the registrations to what is wanted, one table a transaction;
+  /// takes what was noted into the audit log. What cannot be had now (a table that somebody holds) is told in
+  /// the report and tried again at the next call. Adopted: nothing, and no report.
+  virtual Result<std::optional<RuntimeReport>> tend(const RuntimeWish& wish) = 0;
 
   /// Ends the connection at once: the call in progress fails as if the network had. The next `open` makes a
   /// new one. Thread-safe, so that SIGTERM can use it.

@@ -88,6 +88,7 @@ Result<std::vector<api::ViolationsStatus>> violations(OpenDatabase& database,
           {.table = foreign_text(tables.rows.text(row, 1)), .count = tables.rows.integer(row, 2)});
       status.total = tables.rows.integer(row, 3);
       status.last_seen = tables.rows.time(row, 4);
+      if (catalogue.managed) status.unreviewed = tables.rows.integer(row, 5);
     }
     const Reply samples = database.connection.run(
         "violation_samples", recent ? catalogue.recent_samples : catalogue.violation_samples,
@@ -95,11 +96,14 @@ Result<std::vector<api::ViolationsStatus>> violations(OpenDatabase& database,
     if (!samples.ok()) return to_error(*samples.failure, doing);
     for (std::size_t row = 0; row < samples.rows.size(); ++row) {
       const Rows& rows = samples.rows;
-      out[part[asked.of(rows, row)]].samples.push_back({.table = foreign_text(rows.text(row, 1)),
-                                                        .operation = foreign_text(rows.text(row, 2)),
-                                                        .user = foreign_text(rows.text(row, 3)),
-                                                        .reason = foreign_text(rows.text(row, 4)),
-                                                        .time = rows.time(row, 5)});
+      out[part[asked.of(rows, row)]].samples.push_back(
+          {.table = foreign_text(rows.text(row, 1)),
+           .operation = foreign_text(rows.text(row, 2)),
+           .user = foreign_text(rows.text(row, 3)),
+           .reason = foreign_text(rows.text(row, 4)),
+           .time = rows.time(row, 5),
+           .fingerprint = catalogue.managed ? std::string(rows.text(row, 6)) : "",
+           .review = catalogue.managed ? std::string(rows.text(row, 7)) : ""});
     }
   }
   return out;

@@ -39,6 +39,22 @@ extern const std::string_view end_backend;
 extern const std::string_view read_ledger;
 extern const std::string_view table_blocker;
 extern const std::string_view row_blocker;
+// The managed runtime
+extern const std::string_view runtime_1;
+extern const std::string_view runtime_tables;
+extern const std::string_view runtime_notes;
+extern const std::string_view runtime_state;
+extern const std::string_view runtime_foreign;
+extern const std::string_view relation_blocker;
+extern const std::string_view managed_columns;
+extern const std::string_view managed_denied;
+extern const std::string_view managed_evidence;
+extern const std::string_view managed_violations_by_table;
+extern const std::string_view managed_violation_samples;
+extern const std::string_view tend;
+extern const std::string_view register_found;
+extern const std::string_view set_form;
+extern const std::string_view findings;
 // Reporting
 extern const std::string_view history;
 extern const std::string_view violations_by_table;

@@ -41,7 +41,9 @@ SELECT seen.known, seen.phase, seen.ordinal, seen.kind, seen.to_phase, seen.want
        (extract(epoch FROM clock.now) * 1000000)::bigint,
        seen.accepted_before,
        seen.has_row,
-       denied.count > coalesce(mark.count, 0) OR (denied.count > 0 AND least(denied.last, clock.now) > mark.last)
+       {{remembers}}
+       AND (denied.count > coalesce(mark.count, 0) OR (denied.count > 0 AND least(denied.last, clock.now) > mark.last)),
+       {{managed_columns}}
 FROM seen
 CROSS JOIN clock
 LEFT JOIN rls_operator.hold h ON h.project_id = seen.project

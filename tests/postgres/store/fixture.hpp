@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "controller/base/seam.hpp"
-#include "controller/postgres/adopted_database.hpp"
+#include "controller/postgres/sql_database.hpp"
 
 namespace rls::postgres {
 

@@ -1,4 +1,4 @@
-#include "controller/postgres/adopted_database.hpp"
+#include "controller/postgres/sql_database.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -7,16 +7,21 @@
 #include "controller/postgres/moving.hpp"
 #include "controller/postgres/opening.hpp"
 #include "controller/postgres/reporting.hpp"
+#include "controller/postgres/runtime.hpp"
 
 namespace rls::postgres {
 namespace {
 
 constexpr std::string_view kLogger = "postgres";
 
-class AdoptedDatabase final : public ProjectDatabase {
+class SqlDatabase final : public ProjectDatabase {
  public:
-  AdoptedDatabase(ConnectionSettings settings, std::string schema, Timeouts timeouts, Seam& seam)
-      : settings_(std::move(settings)), schema_(std::move(schema)), timeouts_(timeouts), seam_(seam) {}
+  SqlDatabase(ConnectionSettings settings, std::string schema, bool managed, Timeouts timeouts, Seam& seam)
+      : settings_(std::move(settings)),
+        schema_(std::move(schema)),
+        managed_(managed),
+        timeouts_(timeouts),
+        seam_(seam) {}
 
   Result<DatabaseFacts> open(const Claimant& claimant) override;
   Result<std::vector<decide::Observation>> observe(std::span<const ProjectQuery> queries,
@@ -47,6 +52,7 @@ class AdoptedDatabase final : public ProjectDatabase {
     return with<api::AdoptedStatus>(
         [&](OpenDatabase& database) { return postgres::describe(database, known_->audit_refused); });
   }
+  Result<std::optional<RuntimeReport>> tend(const RuntimeWish& wish) override;
   void interrupt() override { line_.cut(); }
 
  private:
@@ -84,6 +90,7 @@ class AdoptedDatabase final : public ProjectDatabase {
 
   const ConnectionSettings settings_;
   const std::string schema_;
+  const bool managed_;
   const Timeouts timeouts_;
   Seam& seam_;
   Line line_;
@@ -93,13 +100,13 @@ class AdoptedDatabase final : public ProjectDatabase {
   Claimant claimant_;
 };
 
-Result<DatabaseFacts> AdoptedDatabase::open(const Claimant& claimant) {
+Result<DatabaseFacts> SqlDatabase::open(const Claimant& claimant) {
   auto facts = open_once(claimant);
   if (!facts) learn_from(facts.error());
   return facts;
 }
 
-Result<DatabaseFacts> AdoptedDatabase::open_once(const Claimant& claimant) {
+Result<DatabaseFacts> SqlDatabase::open_once(const Claimant& claimant) {
   claimant_ = claimant;
   if (connection_ == nullptr || !connection_->usable()) {
     known_.reset();
@@ -126,7 +133,7 @@ Result<DatabaseFacts> AdoptedDatabase::open_once(const Claimant& claimant) {
 }
 
 /// Everything that is done once a connection, or again when something turned out not to hold any more.
-Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
+Result<void> SqlDatabase::prepare(const Claimant& claimant) {
   auto hello = greet(*connection_, timeouts_);
   if (!hello) return hello.error();
   // Before anything is written.
@@ -155,7 +162,11 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
     log::warn(kLogger, "the database was taken over from another owner",
               {{"database", settings_.where}, {"by", claimant.database.str()}});
   }
-  auto catalogue = read_catalogue(*connection_, schema_, hello->role);
+  if (managed_) {
+    if (auto installed = install_runtime(*connection_, timeouts_, schema_, *hello); !installed)
+      return installed.error();
+  }
+  auto catalogue = read_catalogue(*connection_, schema_, hello->role, managed_);
   if (!catalogue) return catalogue.error();
   if (!catalogue->no_audit_rows_because.empty()) {
     log::warn(kLogger, "moves are not mirrored into the audit table; the ledger has them",
@@ -165,7 +176,7 @@ Result<void> AdoptedDatabase::prepare(const Claimant& claimant) {
   return {};
 }
 
-Result<DatabaseFacts> AdoptedDatabase::accept(State state) {
+Result<DatabaseFacts> SqlDatabase::accept(State state) {
   if (state.needs_install || state.needs_claim || state.takes_over) {
     return transient("DatabaseError", "schema rls_operator changes while it is read");
   }
@@ -186,7 +197,7 @@ Result<DatabaseFacts> AdoptedDatabase::accept(State state) {
 }
 
 /// Our leadership begins here, or it begins again.
-Result<void> AdoptedDatabase::begin_epoch(State& state) {
+Result<void> SqlDatabase::begin_epoch(State& state) {
   if (claimant_.mandate == nullptr) return transient("NotLeading", "this process does not lead");
   // Raised by us already, and the answer was lost; or by an earlier leadership of ours.
   if (!epoch_ && state.holder == claimant_.mandate->holder) {
@@ -201,19 +212,26 @@ Result<void> AdoptedDatabase::begin_epoch(State& state) {
   return {};
 }
 
-std::optional<Error> AdoptedDatabase::not_open() const {
+Result<std::optional<RuntimeReport>> SqlDatabase::tend(const RuntimeWish& wish) {
+  if (!managed_) return std::optional<RuntimeReport>{};
+  auto report = with<RuntimeReport>([&](OpenDatabase& database) { return postgres::tend(database, wish); });
+  if (!report) return report.error();
+  return std::optional(std::move(report).value());
+}
+
+std::optional<Error> SqlDatabase::not_open() const {
   if (connection_ != nullptr && connection_->usable() && known_ && epoch_) return std::nullopt;
   return transient("DatabaseUnreachable", "there is no connection to " + settings_.where);
 }
 
-void AdoptedDatabase::learn_from(const Error& error) {
+void SqlDatabase::learn_from(const Error& error) {
   const bool known_fits = error.reason != "MissingTable" && error.reason != "MissingColumn" &&
                           error.reason != "MissingPrivilege" && error.reason != "UnsupportedTable" &&
                           error.reason != "DatabaseError";
   if (!known_fits) known_.reset();
 }
 
-Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> moves, const DecideAgain& again) {
+Result<std::vector<MoveResult>> SqlDatabase::move(std::span<const Move> moves, const DecideAgain& again) {
   bool careful = false, audit_held = false;
   std::optional<Error> held;
   // First all at once; each way in which that can fail is tried once: without audit rows, without the rows
@@ -253,7 +271,7 @@ Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> move
     if (careful) return to_error(failure, "move projects");
     // A right that was taken away looks like a trigger that refuses: the catalogue knows which it is.
     if (failure.is("42501")) {
-      auto catalogue = read_catalogue(*connection_, schema_, known_->hello.role);
+      auto catalogue = read_catalogue(*connection_, schema_, known_->hello.role, managed_);
       if (!catalogue) {
         learn_from(catalogue.error());
         return catalogue.error();
@@ -264,7 +282,7 @@ Result<std::vector<MoveResult>> AdoptedDatabase::move(std::span<const Move> move
 }
 
 /// The COMMIT was not answered: asks the ledger, on a new connection. Never repeats anything.
-Result<std::vector<MoveResult>> AdoptedDatabase::settle(InDoubt doubt) {
+Result<std::vector<MoveResult>> SqlDatabase::settle(InDoubt doubt) {
   const auto still_in_doubt = [&](const Error& error) {
     return in_doubt(
         "InDoubt",
@@ -286,7 +304,12 @@ Result<std::vector<MoveResult>> AdoptedDatabase::settle(InDoubt doubt) {
 
 std::unique_ptr<ProjectDatabase> make_adopted_database(ConnectionSettings settings, std::string schema,
                                                        Timeouts timeouts, Seam& seam) {
-  return std::make_unique<AdoptedDatabase>(std::move(settings), std::move(schema), timeouts, seam);
+  return std::make_unique<SqlDatabase>(std::move(settings), std::move(schema), false, timeouts, seam);
+}
+
+std::unique_ptr<ProjectDatabase> make_managed_database(ConnectionSettings settings, std::string schema,
+                                                       Timeouts timeouts, Seam& seam) {
+  return std::make_unique<SqlDatabase>(std::move(settings), std::move(schema), true, timeouts, seam);
 }
 
 }  // namespace rls::postgres

@@ -1,0 +1,1 @@
+denied.transactions, denied.unreviewed, (extract(epoch FROM denied.fixed_at) * 1000000)::bigint
