@@ -44,8 +44,8 @@ struct MinimumGates {
   std::optional<Duration> shadow_soak;
   std::optional<Duration> enforcing_soak;
   std::optional<std::int64_t> max_violations;
-  std::optional<std::int64_t> min_transactions;
-  std::optional<bool> review_required;
+  std::optional<std::int64_t> min_transactions{};
+  std::optional<bool> review_required{};
   bool operator==(const MinimumGates&) const = default;
 };
 
@@ -76,7 +76,7 @@ struct DatabaseSpec {
   RuntimeMode mode = RuntimeMode::adopted;
   std::string schema = "public";  ///< where the runtime's objects live; "rls" where managed and not given
   Repair repair = Repair::automatic;                      ///< managed
-  std::vector<TableSpec> tables;                          ///< managed
+  std::vector<TableSpec> tables{};                          ///< managed
   Duration audit_retention = std::chrono::hours{2160};    ///< managed: then audit rows are archived
   Duration lock_timeout = std::chrono::seconds{5};        ///< R-C3
   Duration statement_timeout = std::chrono::seconds{30};  ///< R-C3

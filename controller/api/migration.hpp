@@ -24,8 +24,8 @@ struct GatesSpec {
   Duration shadow_soak = std::chrono::hours{168};     ///< R-A6: clean time needed in shadow
   Duration enforcing_soak = std::chrono::hours{168};  ///< and in enforcing
   std::int64_t max_violations = 0;
-  std::optional<std::int64_t> min_transactions;  ///< none: 1000 where the runtime is managed (R-A6), else 0
-  std::optional<bool> review_required;           ///< none: where the runtime is managed
+  std::optional<std::int64_t> min_transactions{};  ///< none: 1000 where the runtime is managed (R-A6), else 0
+  std::optional<bool> review_required{};           ///< none: where the runtime is managed
   bool operator==(const GatesSpec&) const = default;
 };
 
@@ -48,7 +48,7 @@ struct MigrationSpec {
   DriftPolicy drift = DriftPolicy::report;
   GatesSpec gates;
   bool suspend = false;
-  std::optional<AccessSpec> access;  ///< registers the project, where the runtime is managed
+  std::optional<AccessSpec> access{};  ///< registers the project, where the runtime is managed
   bool operator==(const MigrationSpec&) const = default;
 };
 

@@ -89,12 +89,14 @@ Result<std::unique_ptr<postgres::ProjectDatabase>> make_database(const api::Data
                                                                  Seam& seam) {
   auto settings = postgres::parse_connection_settings(secret.uri, secret.ca);
   if (!settings) return settings.error();
-  switch (spec.mode) {
-    case api::RuntimeMode::adopted: break;
-  }
   postgres::Timeouts timeouts;
   timeouts.lock = std::chrono::ceil<std::chrono::milliseconds>(spec.lock_timeout);
   timeouts.statement = std::chrono::ceil<std::chrono::milliseconds>(spec.statement_timeout);
+  switch (spec.mode) {
+    case api::RuntimeMode::adopted: break;
+    case api::RuntimeMode::managed:
+      return postgres::make_managed_database(std::move(settings).value(), spec.schema, timeouts, seam);
+  }
   return postgres::make_adopted_database(std::move(settings).value(), spec.schema, timeouts, seam);
 }
 

@@ -5,6 +5,8 @@
 namespace rls::decide {
 namespace {
 
+constexpr std::int64_t kMinTransactions = 1000;  // R-A6
+
 struct GateRow {
   GateResult (*evaluate)(const GateInput&);
   bool to_shadow, to_enforcing, to_complete;  ///< the steps it belongs to
@@ -17,6 +19,8 @@ constexpr GateRow kGates[] = {
     {gates::database,     true,   true,      true},
     {gates::soak_time,    false,  true,      true},
     {gates::violations,   false,  true,      true},
+    {gates::transactions, false,  true,      false},
+    {gates::review,       false,  true,      false},
     {gates::evidence,     false,  true,      false},
     {gates::window,       true,   true,      true},
     {gates::hold,         true,   true,      true},
@@ -49,12 +53,21 @@ api::GatesSpec required_gates(const GateInput& input) {
   gates.shadow_soak = std::max(gates.shadow_soak, floor.shadow_soak.value_or(gates.shadow_soak));
   gates.enforcing_soak = std::max(gates.enforcing_soak, floor.enforcing_soak.value_or(gates.enforcing_soak));
   gates.max_violations = std::min(gates.max_violations, floor.max_violations.value_or(gates.max_violations));
+  // R-A6, as far as the runtime can tell.
+  const bool managed = input.observed.managed;
+  gates.min_transactions = std::max(gates.min_transactions.value_or(managed ? kMinTransactions : 0),
+                                    floor.min_transactions.value_or(0));
+  gates.review_required =
+      gates.review_required.value_or(managed) || floor.review_required.value_or(false);
   return gates;
 }
 
 Time clean_since(const Observation& observed) {
   Time since = observed.phase_since;
   if (observed.violations.last) since = std::max(since, *observed.violations.last);
+  if (observed.fixed_at) since = std::max(since, *observed.fixed_at);
+  if (observed.managed && observed.phase == Phase::shadow && observed.recorded_since)
+    since = std::max(since, *observed.recorded_since);
   if (observed.policies_changed_at) since = std::max(since, *observed.policies_changed_at);
   return since;
 }

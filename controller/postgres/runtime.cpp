@@ -318,8 +318,6 @@ Result<void> install_runtime(Connection& connection, const Timeouts& timeouts, s
 }
 
 Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
-  auto seen = regular_work(database, wish);
-  if (!seen) return seen.error();
   std::vector<std::string> drift;
   const auto tell = [&](std::string what, bool mended) {
     log::warn(kLogger, mended ? "somebody changed the runtime; it was put back" : "somebody changed the runtime",
@@ -328,6 +326,16 @@ Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
   };
   const bool mends = wish.repair == api::Repair::automatic;
   bool made_anew = false;
+  auto seen = regular_work(database, wish);
+  // A table or function of the runtime is gone.
+  if (!seen && mends && seen.error().kind == ErrorKind::terminal && database.connection.usable()) {
+    if (auto again = run_scripts(database.connection, database.timeouts, database.catalogue.schema, true); !again)
+      return again.error();
+    made_anew = true;
+    tell("objects of the runtime were missing", true);
+    seen = regular_work(database, wish);
+  }
+  if (!seen) return seen.error();
   if (seen->runtime_changed) {
     if (mends) {
       if (auto again = run_scripts(database.connection, database.timeouts, database.catalogue.schema, true); !again)

@@ -214,7 +214,10 @@ Result<void> SqlDatabase::begin_epoch(State& state) {
 
 Result<std::optional<RuntimeReport>> SqlDatabase::tend(const RuntimeWish& wish) {
   if (!managed_) return std::optional<RuntimeReport>{};
-  auto report = with<RuntimeReport>([&](OpenDatabase& database) { return postgres::tend(database, wish); });
+  if (auto error = not_open()) return *error;
+  OpenDatabase database = opened();
+  // Whatever is wrong with the runtime, what is known of the phases still holds.
+  auto report = postgres::tend(database, wish);
   if (!report) return report.error();
   return std::optional(std::move(report).value());
 }

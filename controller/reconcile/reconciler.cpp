@@ -29,6 +29,13 @@ decide::StepFailure failure_of(const Error& error) {
   return {error.reason, error.message, error.kind == ErrorKind::terminal};
 }
 
+/// A runtime that cannot be tended holds promotions up by its evidence; steps down need none of it. So only
+/// what stops everything else, too, is an error of the database.
+bool stops_everything(const Error& error) {
+  return error.kind == ErrorKind::in_doubt || error.reason == "FenceLost" || error.reason == "Claimed" ||
+         error.reason == "NotLeading" || error.reason == "NotPrimary" || error.reason == "DatabaseUnreachable";
+}
+
 }  // namespace
 
 void Reconciler::process(const Queue::Batch& batch) {
@@ -50,16 +57,22 @@ void Reconciler::process(const Queue::Batch& batch) {
         Duration{0});
   } else {
     DatabaseOutcome outcome;
+    const bool managed = database->spec.mode == api::RuntimeMode::managed;
+    bool again = false;
     auto open = sessions_.open(*database, batch.priority);
     if (open) {
       outcome.facts = open->facts;
-      outcome.error = work_on(*open, items, database->spec.policy, whole);
+      // First the runtime, so that who is registered there is known. It is looked at once more at once where
+      // phases moved, which may ask for another form of the policies, or where somebody waits to be registered.
+      if (whole && managed) outcome.error = tend(*open, *database, items, outcome);
+      if (!outcome.error) outcome.error = work_on(*open, items, database->spec.policy, whole);
+      again = managed && !outcome.error && (any_moved(items) || (!whole && any_unregistered(items)));
       if (whole && !outcome.error) {
         auto counted = open->database->count_by_phase();
         auto described = counted ? open->database->describe() : counted.error();
         if (described) {
           outcome.projects = std::move(counted).value();
-          outcome.adopted = std::move(described).value();
+          if (!managed) outcome.adopted = std::move(described).value();
         } else {
           outcome.error = described.error();
         }
@@ -96,6 +109,7 @@ void Reconciler::process(const Queue::Batch& batch) {
       queue_.forget(database_key(name));
       queue_.add(name, database_key(name), clock_.steady() + options_.observe_interval);
     }
+    if (again && !failed) queue_.add(name, database_key(name));
   }
 
   for (const Item& item : items) {
@@ -113,7 +127,7 @@ void Reconciler::process(const Queue::Batch& batch) {
 std::vector<Reconciler::Item> Reconciler::items_of(const Queue::Batch& batch, bool whole) {
   std::vector<Item> items;
   const auto take = [&](MigrationPointer migration) {
-    Item item{std::move(migration), clock_.steady(), {}};
+    Item item{std::move(migration), clock_.steady(), {}, false};
     item.outcome.observed.conflict_with_older = caches_.owners.older_than(*item.migration);
     items.push_back(std::move(item));
   };
@@ -130,6 +144,46 @@ std::vector<Reconciler::Item> Reconciler::items_of(const Queue::Batch& batch, bo
     }
   }
   return items;
+}
+
+bool Reconciler::any_moved(const std::vector<Item>& items) {
+  return std::any_of(items.begin(), items.end(), [](const Item& item) { return item.moved; });
+}
+
+bool Reconciler::any_unregistered(const std::vector<Item>& items) {
+  return std::any_of(items.begin(), items.end(), [](const Item& item) {
+    return item.migration->spec.access && item.outcome.plan.standing == decide::Standing::unknown_project;
+  });
+}
+
+/// Of a managed runtime. `items`: all of the database.
+std::optional<Error> Reconciler::tend(Sessions::Open& open, const api::RlsDatabase& database,
+                                      const std::vector<Item>& items, DatabaseOutcome& outcome) {
+  postgres::RuntimeWish wish{.tables = database.spec.tables,
+                             .repair = database.spec.repair,
+                             .audit_retention = database.spec.audit_retention,
+                             .projects = {}};
+  for (const Item& item : items) {
+    const api::MigrationSpec& spec = item.migration->spec;
+    // Of two for the same project the older one counts.
+    if (spec.access && !item.outcome.observed.conflict_with_older)
+      wish.projects.push_back({spec.project, *spec.access});
+  }
+  auto report = open.database->tend(wish);
+  if (report) {
+    outcome.runtime = std::move(report).value();
+    return std::nullopt;
+  }
+  if (stops_everything(report.error())) return report.error();
+  outcome.runtime.emplace().status = database.status.runtime.value_or(api::RuntimeStatus{});
+  outcome.runtime->findings = database.status.findings;
+  outcome.runtime->status.not_ready_because = report.error().message;
+  log::warn(kLogger, "the managed runtime could not be tended",
+            {{"namespace", database.meta.name.ns},
+             {"database", database.meta.name.name},
+             {"reason", report.error().reason},
+             {"err", report.error().message}});
+  return std::nullopt;
 }
 
 /// Observes, decides and moves until nothing is due. An Error: the database cannot be used any further.
@@ -258,6 +312,7 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
     switch (result.outcome) {
       case postgres::MoveOutcome::moved:
         item.outcome.failure.reset();
+        item.moved = true;
         moved.push_back(&item);
         if (tried.from != tried.to) observer_.transition(tried.from, tried.to, Moved::committed);
         log::info(kLogger, tried.from == tried.to ? "phase accepted" : "project moved",

@@ -60,9 +60,14 @@ class Reconciler {
     MigrationPointer migration;
     std::chrono::steady_clock::time_point observed_at;  ///< before it was looked at
     MigrationOutcome outcome;
+    bool moved = false;  ///< in this look
   };
+  static bool any_moved(const std::vector<Item>& items);
+  static bool any_unregistered(const std::vector<Item>& items);
 
   std::vector<Item> items_of(const Queue::Batch& batch, bool whole);
+  std::optional<Error> tend(Sessions::Open& open, const api::RlsDatabase& database,
+                            const std::vector<Item>& items, DatabaseOutcome& outcome);
   std::optional<Error> work_on(Sessions::Open& open, std::vector<Item>& items,
                                const api::DatabasePolicy& policy, bool whole);
   std::optional<Error> observe(Sessions::Open& open, std::vector<Item*>& items,

@@ -130,11 +130,30 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
     status.system_identifier = outcome.facts->system_identifier;
     status.projects = outcome.projects;
     status.adopted = outcome.adopted;
+    status.runtime.reset();
+    status.findings.clear();
+    const bool managed = outcome.runtime.has_value();
     const std::string where = "PostgreSQL " + outcome.facts->server_version + ", schema " +
-                              quoted(database.spec.schema, 80) + " adopted";
-    add("Ready", ConditionStatus::is_true, "Adopted", where);
+                              quoted(database.spec.schema, 80) + (managed ? " managed" : " adopted");
+    std::string unready;
+    if (managed) {
+      status.runtime = outcome.runtime->status;
+      status.findings = outcome.runtime->findings;
+      unready = status.runtime->not_ready_because;
+    }
+    const auto ready = unready.empty() ? ConditionStatus::is_true : ConditionStatus::is_false;
+    const std::string reason = !unready.empty() ? "TablesNotProtected" : managed ? "Managed" : "Adopted";
+    add("Ready", ready, reason, unready.empty() ? where : unready);
     add("Reachable", ConditionStatus::is_true, "Connected", "connected to the primary");
-    add("RuntimeReady", ConditionStatus::is_true, "Adopted", where);
+    add("RuntimeReady", ready, reason, unready.empty() ? where : unready);
+    if (!unready.empty()) add("Reconciling", ConditionStatus::is_true, reason, unready);
+    if (managed) {
+      const auto& drift = status.runtime->drift;
+      add("Drifted", drift.empty() ? ConditionStatus::is_false : ConditionStatus::is_true,
+          drift.empty() ? "AsInstalled" : "RuntimeChanged",
+          drift.empty() ? "nothing that was installed has been changed"
+                        : drift.front() + (drift.size() > 1 ? " (see status.runtime.drift)" : ""));
+    }
   } else if (outcome.error) {
     const Error& error = *outcome.error;
     const decide::Observation view = unusable_observation(error, outcome.not_ok_for);

@@ -24,7 +24,9 @@ GateResult violations(const GateInput& input) {
   result.required = "at most " + std::to_string(allowed);
   result.message = "denials were recorded since the project entered " +
                    std::string(to_string(input.observed.phase)) +
-                   ": see status.violations; only a rollback to pending and a new start clears them";
+                   ": see status.violations; " +
+                   (input.observed.managed ? "mend the application and say so, or say what they are: rlsctl review"
+                                           : "only a rollback to pending and a new start clears them");
   return result;
 }
 

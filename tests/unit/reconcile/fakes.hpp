@@ -44,6 +44,9 @@ struct FakeWorld {
   std::function<void()> while_observed;  ///< what happens while projects are looked at
   std::string system_identifier = "7000";
   api::AdoptedStatus adopted;
+  std::optional<postgres::RuntimeReport> runtime;  ///< of a managed one
+  std::optional<Error> tend_error;
+  std::vector<postgres::RuntimeWish> wishes;
   int opens = 0, observes = 0, exact_counts = 0, transactions = 0;
 };
 
@@ -131,6 +134,11 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     return out;
   }
   Result<api::AdoptedStatus> describe() override { return world_.adopted; }
+  Result<std::optional<postgres::RuntimeReport>> tend(const postgres::RuntimeWish& wish) override {
+    world_.wishes.push_back(wish);
+    if (world_.tend_error) return *world_.tend_error;
+    return world_.runtime;
+  }
   void interrupt() override {}
 
  private:
