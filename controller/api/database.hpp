@@ -74,9 +74,9 @@ struct DatabaseSpec {
   SecretKeyRef secret;
   int max_connections = 4;
   RuntimeMode mode = RuntimeMode::adopted;
-  std::string schema = "public";  ///< where the runtime's objects live; "rls" where managed and not given
-  Repair repair = Repair::automatic;                      ///< managed
-  std::vector<TableSpec> tables{};                          ///< managed
+  std::string schema = "public";      ///< where the runtime's objects live; "rls" where managed and not given
+  Repair repair = Repair::automatic;  ///< managed
+  std::vector<TableSpec> tables{};    ///< managed
   Duration audit_retention = std::chrono::hours{2160};    ///< managed: then audit rows are archived
   Duration lock_timeout = std::chrono::seconds{5};        ///< R-C3
   Duration statement_timeout = std::chrono::seconds{30};  ///< R-C3

@@ -392,21 +392,25 @@ void read_tables(const Fields& spec, bool managed, std::vector<TableSpec>& table
     const std::size_t dot = table.name.find('.');
     const std::string_view name = table.name;
     if (dot == name.npos || dot == 0 || dot + 1 == name.size() || name.find('.', dot + 1) != name.npos) {
-      fields.note("name", rls::quoted(table.name) + " is not a schema and a table, such as public.nodes or app.*");
+      fields.note("name",
+                  rls::quoted(table.name) + " is not a schema and a table, such as public.nodes or app.*");
     } else if (name.substr(0, dot).find('*') != name.npos) {
-      fields.note("name", rls::quoted(table.name) + " has a * in its schema: it may stand in the table's name alone");
+      fields.note("name",
+                  rls::quoted(table.name) + " has a * in its schema: it may stand in the table's name alone");
     } else if (dot > kMaxIdentifierBytes || name.size() - dot - 1 > kMaxIdentifierBytes) {
-      fields.note("name", rls::quoted(table.name) + " has a part longer than 63 bytes: Postgres has no such name");
+      fields.note("name",
+                  rls::quoted(table.name) + " has a part longer than 63 bytes: Postgres has no such name");
     }
-    const bool twice = std::count_if(tables.begin(), tables.end(), [&](const TableSpec& other) {
-                         return other.name == table.name;
-                       }) > 1;
+    const bool twice = std::count_if(tables.begin(), tables.end(),
+                                     [&](const TableSpec& other) { return other.name == table.name; }) > 1;
     if (twice) fields.note("name", rls::quoted(table.name) + " stands there twice: remove one");
   });
   if (tables.size() > kMaxTableSpecs) spec.note("tables", "more than 500: use patterns such as app.*");
-  if (managed && tables.empty()) spec.note("tables", "required where spec.runtime.mode is Managed: the tables to protect");
+  if (managed && tables.empty())
+    spec.note("tables", "required where spec.runtime.mode is Managed: the tables to protect");
   if (!managed && !tables.empty())
-    spec.note("tables", "goes with mode Managed alone: remove it; adopted tables stay as protected as they are");
+    spec.note("tables",
+              "goes with mode Managed alone: remove it; adopted tables stay as protected as they are");
 }
 
 DatabaseSpec read_database_spec(const Fields& document) {

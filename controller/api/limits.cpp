@@ -109,7 +109,8 @@ void fit(DatabaseStatus& status) {
   if (status.runtime) fit_runtime(*status.runtime);
   shorten(status.findings, kMaxFindings);
   for (Finding& finding : status.findings) {
-    for (std::string* text : {&finding.id, &finding.severity, &finding.object}) cut_in_place(*text, kMaxShort);
+    for (std::string* text : {&finding.id, &finding.severity, &finding.object})
+      cut_in_place(*text, kMaxShort);
     cut_in_place(finding.message, kMaxMessage);
     cut_in_place(finding.remedy, kMaxMessage);
   }

@@ -57,8 +57,7 @@ api::GatesSpec required_gates(const GateInput& input) {
   const bool managed = input.observed.managed;
   gates.min_transactions = std::max(gates.min_transactions.value_or(managed ? kMinTransactions : 0),
                                     floor.min_transactions.value_or(0));
-  gates.review_required =
-      gates.review_required.value_or(managed) || floor.review_required.value_or(false);
+  gates.review_required = gates.review_required.value_or(managed) || floor.review_required.value_or(false);
   return gates;
 }
 

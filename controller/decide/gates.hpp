@@ -24,20 +24,20 @@ std::vector<GateResult> evaluate_gates(const GateInput& input);
 /// minimumGates).
 api::GatesSpec required_gates(const GateInput& input);
 
-/// Clean since: the latest of entering the phase, the last recorded violation, the last verdict `fixed`, and a
-/// change of the policies or of the tables they protect; in shadow of a managed runtime also of when everything
-/// began to be recorded. Database time.
+/// Clean since: the latest of entering the phase, the last recorded violation, the last verdict `fixed`, and
+/// a change of the policies or of the tables they protect; in shadow of a managed runtime also of when
+/// everything began to be recorded. Database time.
 Time clean_since(const Observation& observed);
 
 namespace gates {
-GateResult database(const GateInput& input);    ///< reachable, primary, the same server, our claim
-GateResult soak_time(const GateInput& input);   ///< enough clean time in this phase (R-A6)
-GateResult violations(const GateInput& input);  ///< not more recorded denials than allowed (R-A6)
+GateResult database(const GateInput& input);      ///< reachable, primary, the same server, our claim
+GateResult soak_time(const GateInput& input);     ///< enough clean time in this phase (R-A6)
+GateResult violations(const GateInput& input);    ///< not more recorded denials than allowed (R-A6)
 GateResult transactions(const GateInput& input);  ///< enough of the project's transactions seen (R-A6)
 GateResult review(const GateInput& input);        ///< a verdict on every kind of violation (R-A6)
-GateResult evidence(const GateInput& input);    ///< what enforcing would deny is being recorded, without gaps
-GateResult window(const GateInput& input);      ///< not frozen
-GateResult hold(const GateInput& input);        ///< no brake below the step: annotation or hold row
+GateResult evidence(const GateInput& input);  ///< what enforcing would deny is being recorded, without gaps
+GateResult window(const GateInput& input);    ///< not frozen
+GateResult hold(const GateInput& input);      ///< no brake below the step: annotation or hold row
 }  // namespace gates
 
 }  // namespace rls::decide

@@ -206,7 +206,8 @@ Plan decide(const api::RlsMigration& migration, const api::DatabasePolicy& polic
   if (migration.spec.access && !seen.managed) {
     plan.standing = Standing::invalid_spec;
     plan.message =
-        "spec.access: the database's runtime is adopted, whose registry the operator does not change: remove it";
+        "spec.access: the database's runtime is adopted, whose registry the operator does not change: remove "
+        "it";
     return plan;
   }
   plan.clean_since = clean_since(seen);

@@ -44,7 +44,8 @@ struct Catalogue {
 
 /// Reads the catalogue of the schema. `role` is quoted, for the remedies.
 /// Terminal: MissingTable, MissingColumn, UnsupportedTable, MissingPrivilege; each says what was looked for,
-/// where, and what to do. `managed`: the runtime is ours, and what it noted is counted. A missing or unfit audit table is no error: see Catalogue.
+/// where, and what to do. `managed`: the runtime is ours, and what it noted is counted. A missing or unfit
+/// audit table is no error: see Catalogue.
 Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema, std::string_view role,
                                  bool managed);
 

@@ -304,7 +304,8 @@ std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const Proj
   if (!reply.ok()) return *reply.failure;
   PolicyCache& known = database.policies;
   const auto now = std::chrono::steady_clock::now();
-  if (!known.watch || (policies == Policies::of_late && (managed || now - known.at >= database.timeouts.policies))) {
+  if (!known.watch ||
+      (policies == Policies::of_late && (managed || now - known.at >= database.timeouts.policies))) {
     auto watched = watch_policies(database);
     if (const auto* failure = std::get_if<SqlFailure>(&watched)) {
       if (!took_too_long(*failure)) return *failure;

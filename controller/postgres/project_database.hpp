@@ -165,9 +165,9 @@ class ProjectDatabase {
   /// What was found in the database and is used of it. Costs two statements at the most.
   virtual Result<api::AdoptedStatus> describe() = 0;
 
-  /// Managed: brings the runtime, the tables and the registrations to what is wanted, one table a transaction;
-  /// takes what was noted into the audit log. What cannot be had now (a table that somebody holds) is told in
-  /// the report and tried again at the next call. Adopted: nothing, and no report.
+  /// Managed: brings the runtime, the tables and the registrations to what is wanted, one table a
+  /// transaction; takes what was noted into the audit log. What cannot be had now (a table that somebody
+  /// holds) is told in the report and tried again at the next call. Adopted: nothing, and no report.
   virtual Result<std::optional<RuntimeReport>> tend(const RuntimeWish& wish) = 0;
 
   /// Ends the connection at once: the call in progress fails as if the network had. The next `open` makes a

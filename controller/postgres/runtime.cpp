@@ -78,9 +78,9 @@ Result<void> run_scripts(Connection& connection, const Timeouts& timeouts, std::
   constexpr std::string_view kDoing = "install the managed runtime";
   Transaction transaction(connection, timeouts);
   if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
-  if (const Reply locked = connection.script(
-          "lock_schema",
-          "SET LOCAL client_min_messages = warning; SELECT pg_advisory_xact_lock(hashtext('rls_operator schema'))");
+  if (const Reply locked = connection.script("lock_schema",
+                                             "SET LOCAL client_min_messages = warning; SELECT "
+                                             "pg_advisory_xact_lock(hashtext('rls_operator schema'))");
       !locked.ok())
     return to_error(*locked.failure, kDoing);
   const auto found = read_installed(connection);
@@ -190,9 +190,9 @@ std::string describe_blocker(OpenDatabase& database, const std::string& table) {
   const std::array<std::string, 1> parameters = {table};
   const Reply reply = database.connection.run("relation_blocker", sql::relation_blocker, parameters);
   if (!reply.ok() || reply.rows.size() == 0) return "somebody";
-  return "pid " + std::string(reply.rows.text(0, 0)) + " (application " +
-         quoted(reply.rows.text(0, 1), 64) + ", role " + quoted(reply.rows.text(0, 2), 64) + ", open for " +
-         std::string(reply.rows.text(0, 3)) + " s)";
+  return "pid " + std::string(reply.rows.text(0, 0)) + " (application " + quoted(reply.rows.text(0, 1), 64) +
+         ", role " + quoted(reply.rows.text(0, 2), 64) + ", open for " + std::string(reply.rows.text(0, 3)) +
+         " s)";
 }
 
 /// Works on the tables one by one; what went wrong with one is told and hurts no other.
@@ -222,8 +222,8 @@ class Keeper {
 };
 
 std::optional<Error> Keeper::in_transaction(std::string_view name, std::string_view statement,
-                                            std::span<const std::string> parameters,
-                                            std::string_view setting, std::string_view doing) {
+                                            std::span<const std::string> parameters, std::string_view setting,
+                                            std::string_view doing) {
   Transaction transaction(database_.connection, database_.timeouts);
   if (const auto failure = transaction.begin()) return to_error(*failure, doing);
   if (const auto passed = pass_fence(database_); !passed) return passed.error();
@@ -238,14 +238,15 @@ std::optional<Error> Keeper::in_transaction(std::string_view name, std::string_v
 }
 
 std::optional<Error> Keeper::note(const Table& table, const Error& error) {
-  if (error.reason == "FenceLost" || error.reason == "Claimed" || !database_.connection.usable()) return error;
+  if (error.reason == "FenceLost" || error.reason == "Claimed" || !database_.connection.usable())
+    return error;
   problems_[table.name] = error.message;
   return std::nullopt;
 }
 
 std::optional<Error> Keeper::bring(const Table& table, const std::string& form) {
-  // Everything from here on depends on who is registered.
-  if (form != "none" && form != "open" && (!table.is_protected || table.form == "open")) {
+  // At first, and again before everything depends on who is registered.
+  if (form != "none" && (!table.is_protected || (table.form == "open" && form != "open"))) {
     const std::array<std::string, 2> parameters = {table.relid, table.column};
     if (const auto error = in_transaction("register_found", sql::register_found, parameters, "",
                                           "look for the projects in " + table.name))
@@ -259,7 +260,8 @@ std::optional<Error> Keeper::bring(const Table& table, const std::string& form) 
     if (!error) break;
     const bool held = error->reason == "LockTimeout";
     if (!held) return note(table, *error);
-    problems_[table.name] = error->message + "; held by " + log::redacted(describe_blocker(database_, table.name));
+    problems_[table.name] =
+        error->message + "; held by " + log::redacted(describe_blocker(database_, table.name));
     if (wait == kWaits || std::chrono::steady_clock::now() >= until_) {
       log::warn(kLogger, "a table is held by somebody and could not be brought into its form",
                 {{"table", table.name}, {"form", form}, {"err", problems_[table.name]}});
@@ -285,7 +287,8 @@ Result<std::vector<api::Finding>> read_findings(OpenDatabase& database) {
   std::vector<api::Finding> out;
   for (std::size_t row = 0; row < reply.rows.size(); ++row) {
     const auto text = [&](int column) { return truncated(reply.rows.text(row, column), 300); };
-    out.push_back({.id = text(0), .severity = text(1), .object = text(2), .message = text(3), .remedy = text(4)});
+    out.push_back(
+        {.id = text(0), .severity = text(1), .object = text(2), .message = text(3), .remedy = text(4)});
   }
   return out;
 }
@@ -295,9 +298,10 @@ Result<std::vector<api::Finding>> read_findings(OpenDatabase& database) {
 Result<void> install_runtime(Connection& connection, const Timeouts& timeouts, std::string_view schema,
                              const Hello& hello) {
   if (!is_plain_name(schema)) {
-    return terminal("InvalidSpec",
-                    "spec.runtime.schema must be a plain name for a managed runtime: lower-case letters, digits "
-                    "and _, not beginning with a digit or pg_, and not rls_operator");
+    return terminal(
+        "InvalidSpec",
+        "spec.runtime.schema must be a plain name for a managed runtime: lower-case letters, digits "
+        "and _, not beginning with a digit or pg_, and not rls_operator");
   }
   const auto found = read_installed(connection);
   if (!found) return found.error();
@@ -320,7 +324,8 @@ Result<void> install_runtime(Connection& connection, const Timeouts& timeouts, s
 Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
   std::vector<std::string> drift;
   const auto tell = [&](std::string what, bool mended) {
-    log::warn(kLogger, mended ? "somebody changed the runtime; it was put back" : "somebody changed the runtime",
+    log::warn(kLogger,
+              mended ? "somebody changed the runtime; it was put back" : "somebody changed the runtime",
               {{"what", what}});
     if (drift.size() < kDriftListed) drift.push_back(std::move(what) + (mended ? "; put back" : ""));
   };
@@ -329,7 +334,8 @@ Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
   auto seen = regular_work(database, wish);
   // A table or function of the runtime is gone.
   if (!seen && mends && seen.error().kind == ErrorKind::terminal && database.connection.usable()) {
-    if (auto again = run_scripts(database.connection, database.timeouts, database.catalogue.schema, true); !again)
+    if (auto again = run_scripts(database.connection, database.timeouts, database.catalogue.schema, true);
+        !again)
       return again.error();
     made_anew = true;
     tell("objects of the runtime were missing", true);
@@ -338,7 +344,8 @@ Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
   if (!seen) return seen.error();
   if (seen->runtime_changed) {
     if (mends) {
-      if (auto again = run_scripts(database.connection, database.timeouts, database.catalogue.schema, true); !again)
+      if (auto again = run_scripts(database.connection, database.timeouts, database.catalogue.schema, true);
+          !again)
         return again.error();
       made_anew = true;
     }

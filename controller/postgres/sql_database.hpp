@@ -17,8 +17,8 @@ namespace rls::postgres {
 std::unique_ptr<ProjectDatabase> make_adopted_database(ConnectionSettings settings, std::string schema,
                                                        Timeouts timeouts, Seam& seam);
 
-/// Row-level security of our own (design 3-database, Runtime): `open` installs it in `schema`, or brings it to
-/// this version. Else as above.
+/// Row-level security of our own (design 3-database, Runtime): `open` installs it in `schema`, or brings it
+/// to this version. Else as above.
 std::unique_ptr<ProjectDatabase> make_managed_database(ConnectionSettings settings, std::string schema,
                                                        Timeouts timeouts, Seam& seam);
 

@@ -33,7 +33,8 @@ decide::StepFailure failure_of(const Error& error) {
 /// what stops everything else, too, is an error of the database.
 bool stops_everything(const Error& error) {
   return error.kind == ErrorKind::in_doubt || error.reason == "FenceLost" || error.reason == "Claimed" ||
-         error.reason == "NotLeading" || error.reason == "NotPrimary" || error.reason == "DatabaseUnreachable";
+         error.reason == "NotLeading" || error.reason == "NotPrimary" ||
+         error.reason == "DatabaseUnreachable";
 }
 
 }  // namespace
@@ -63,7 +64,8 @@ void Reconciler::process(const Queue::Batch& batch) {
     if (open) {
       outcome.facts = open->facts;
       // First the runtime, so that who is registered there is known. It is looked at once more at once where
-      // phases moved, which may ask for another form of the policies, or where somebody waits to be registered.
+      // phases moved, which may ask for another form of the policies, or where somebody waits to be
+      // registered.
       if (whole && managed) outcome.error = tend(*open, *database, items, outcome);
       if (!outcome.error) outcome.error = work_on(*open, items, database->spec.policy, whole);
       again = managed && !outcome.error && (any_moved(items) || (!whole && any_unregistered(items)));

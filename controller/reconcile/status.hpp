@@ -41,8 +41,8 @@ struct DatabaseOutcome {
   std::optional<postgres::DatabaseFacts> facts;  ///< where it was opened
   std::optional<Error> error;                    ///< where not
   Duration not_ok_for{0};
-  std::map<std::string, std::int64_t> projects;  ///< by phase
-  std::optional<api::AdoptedStatus> adopted;     ///< where it was opened, and is adopted
+  std::map<std::string, std::int64_t> projects;    ///< by phase
+  std::optional<api::AdoptedStatus> adopted;       ///< where it was opened, and is adopted
   std::optional<postgres::RuntimeReport> runtime;  ///< where it was opened, and is managed
 };
 api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutcome& outcome, Time now);

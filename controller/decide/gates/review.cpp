@@ -9,7 +9,8 @@ GateResult review(const GateInput& input) {
   if (!input.observed.managed) {
     result.state = api::GateState::unknown;
     result.message =
-        "verdicts are kept by a managed runtime alone: set review to None (spec.gates, and spec.minimumGates of the "
+        "verdicts are kept by a managed runtime alone: set review to None (spec.gates, and spec.minimumGates "
+        "of the "
         "RlsDatabase)";
     return result;
   }

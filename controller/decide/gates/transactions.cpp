@@ -14,7 +14,8 @@ GateResult transactions(const GateInput& input) {
   if (!seen) {
     result.state = api::GateState::unknown;
     result.message =
-        "transactions are not counted: only a managed runtime counts them; set minTransactions to 0 (spec.gates, and "
+        "transactions are not counted: only a managed runtime counts them; set minTransactions to 0 "
+        "(spec.gates, and "
         "spec.minimumGates of the RlsDatabase)";
     return result;
   }
@@ -22,9 +23,10 @@ GateResult transactions(const GateInput& input) {
   // In steps, so that a counter that runs does not rewrite the status each time.
   const std::int64_t tenth = std::max<std::int64_t>(1, required / 10);
   result.observed = "at least " + std::to_string(*seen / tenth * tenth);
-  result.message = "too few transactions of the project were seen since it entered " +
-                   std::string(to_string(input.observed.phase)) +
-                   " (those that call set_project_context; one in sixteen is counted, and the lower bound taken)";
+  result.message =
+      "too few transactions of the project were seen since it entered " +
+      std::string(to_string(input.observed.phase)) +
+      " (those that call set_project_context; one in sixteen is counted, and the lower bound taken)";
   return result;
 }
 

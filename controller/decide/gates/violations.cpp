@@ -22,11 +22,11 @@ GateResult violations(const GateInput& input) {
   // facts).
   result.observed = "more than " + std::to_string(allowed);
   result.required = "at most " + std::to_string(allowed);
-  result.message = "denials were recorded since the project entered " +
-                   std::string(to_string(input.observed.phase)) +
-                   ": see status.violations; " +
-                   (input.observed.managed ? "mend the application and say so, or say what they are: rlsctl review"
-                                           : "only a rollback to pending and a new start clears them");
+  result.message =
+      "denials were recorded since the project entered " + std::string(to_string(input.observed.phase)) +
+      ": see status.violations; " +
+      (input.observed.managed ? "mend the application and say so, or say what they are: rlsctl review"
+                              : "only a rollback to pending and a new start clears them");
   return result;
 }
 

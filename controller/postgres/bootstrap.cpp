@@ -1,0 +1,105 @@
+#include "controller/postgres/bootstrap.hpp"
+
+namespace rls::postgres {
+namespace {
+
+std::string doubled(const std::string& text, char quote) {
+  std::string out(1, quote);
+  for (const char c : text) {
+    out += c;
+    if (c == quote) out += c;
+  }
+  return out + quote;
+}
+
+std::string identifier(const std::string& name) { return doubled(name, '"'); }
+/// With E and doubled backslashes it means the same whatever standard_conforming_strings says.
+std::string literal(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) escaped += c == '\\' ? "\\\\" : std::string(1, c);
+  return "E" + doubled(escaped, '\'');
+}
+
+std::string role_part(const BootstrapWish& wish) {
+  const std::string role = identifier(wish.role);
+  return "-- The rights of rls-operator's role " + role +
+         ". Run once, as a DBA, in the database; it may be run again.\n"
+         "-- No superuser, no BYPASSRLS, no CREATEROLE.\n"
+         "DO $$\n"
+         "BEGIN\n"
+         "  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = " +
+         literal(wish.role) +
+         ") THEN\n"
+         "    CREATE ROLE " +
+         role +
+         " LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;\n"
+         "  END IF;\n"
+         "  -- To make its own schema rls_operator" +
+         (wish.mode == api::RuntimeMode::managed ? ", and that of the runtime" : "") +
+         ".\n"
+         "  EXECUTE format('GRANT CONNECT, CREATE ON DATABASE %I TO %I', " +
+         (wish.database.empty() ? std::string("current_database()") : literal(wish.database)) + ", " +
+         literal(wish.role) +
+         ");\n"
+         "END\n"
+         "$$;\n"
+         "-- A password, if the role has none: \\password " +
+         role + "\n\n";
+}
+
+std::string managed_part(const BootstrapWish& wish) {
+  std::string out =
+      "-- Only an owner of a table may switch row-level security on and make policies. On PostgreSQL 16 and "
+      "above the\n"
+      "-- membership is inherited, and does not allow SET ROLE.\n";
+  for (const std::string& owner : wish.owners) {
+    out +=
+        "DO $$\n"
+        "BEGIN\n"
+        "  EXECUTE format('GRANT %I TO %I', " +
+        literal(owner) + ", " + literal(wish.role) +
+        ")\n"
+        "    || CASE WHEN current_setting('server_version_num')::int >= 160000\n"
+        "            THEN ' WITH INHERIT TRUE, SET FALSE' ELSE '' END;\n"
+        "END\n"
+        "$$;\n";
+  }
+  if (wish.owners.empty()) out += "-- GRANT owner_of_the_tables TO " + identifier(wish.role) + ";\n";
+  return out +
+         "-- To see who holds a table, and which sessions still live by an older phase.\n"
+         "GRANT pg_read_all_stats TO " +
+         identifier(wish.role) + ";\n";
+}
+
+std::string adopted_part(const BootstrapWish& wish) {
+  const std::string role = identifier(wish.role);
+  const std::string schema = identifier(wish.schema.empty() ? "public" : wish.schema);
+  return "GRANT USAGE ON SCHEMA " + schema + " TO " + role +
+         ";\n"
+         "-- Reads and moves the phases.\n"
+         "GRANT SELECT, INSERT, UPDATE ON " +
+         schema + ".rls_migration_status TO " + role +
+         ";\n"
+         "-- Counts violations; adds one row per move.\n"
+         "GRANT SELECT, INSERT ON " +
+         schema + ".rls_audit_log TO " + role +
+         ";\n"
+         "-- Reads which projects there are.\n"
+         "GRANT SELECT ON " +
+         schema + ".project_registry TO " + role +
+         ";\n"
+         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA " +
+         schema + " TO " + role +
+         ";\n"
+         "-- To see who holds a row.\n"
+         "GRANT pg_read_all_stats TO " +
+         role + ";\n";
+}
+
+}  // namespace
+
+std::string bootstrap_sql(const BootstrapWish& wish) {
+  return role_part(wish) + (wish.mode == api::RuntimeMode::managed ? managed_part(wish) : adopted_part(wish));
+}
+
+}  // namespace rls::postgres
