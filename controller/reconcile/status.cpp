@@ -141,18 +141,22 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
       status.findings = outcome.runtime->findings;
       unready = status.runtime->not_ready_because;
     }
-    const auto ready = unready.empty() ? ConditionStatus::is_true : ConditionStatus::is_false;
-    const std::string reason = !unready.empty() ? "TablesNotProtected" : managed ? "Managed" : "Adopted";
-    add("Ready", ready, reason, unready.empty() ? where : unready);
     add("Reachable", ConditionStatus::is_true, "Connected", "connected to the primary");
-    add("RuntimeReady", ready, reason, unready.empty() ? where : unready);
-    if (!unready.empty()) add("Reconciling", ConditionStatus::is_true, reason, unready);
-    if (managed) {
+    if (!unready.empty()) {
+      add("Ready", ConditionStatus::is_false, "TablesNotProtected", unready);
+      add("RuntimeReady", ConditionStatus::is_false, "TablesNotProtected", unready);
+      add("Reconciling", ConditionStatus::is_true, "TablesNotProtected", unready);
+    } else if (managed) {
+      add("Ready", ConditionStatus::is_true, "Managed", where);
+      add("RuntimeReady", ConditionStatus::is_true, "Managed", where);
+    } else {
+      add("Ready", ConditionStatus::is_true, "Adopted", where);
+      add("RuntimeReady", ConditionStatus::is_true, "Adopted", where);
+    }
+    if (managed && !status.runtime->drift.empty()) {
       const auto& drift = status.runtime->drift;
-      add("Drifted", drift.empty() ? ConditionStatus::is_false : ConditionStatus::is_true,
-          drift.empty() ? "AsInstalled" : "RuntimeChanged",
-          drift.empty() ? "nothing that was installed has been changed"
-                        : drift.front() + (drift.size() > 1 ? " (see status.runtime.drift)" : ""));
+      add("Drifted", ConditionStatus::is_true, "RuntimeChanged",
+          drift.front() + (drift.size() > 1 ? " (and more: see status.runtime.drift)" : ""));
     }
   } else if (outcome.error) {
     const Error& error = *outcome.error;

@@ -19,7 +19,7 @@ GateResult transactions(const GateInput& input) {
         "spec.minimumGates of the RlsDatabase)";
     return result;
   }
-  result.state = api::GateState::blocked;
+  result.state = api::GateState::waiting;
   // In steps, so that a counter that runs does not rewrite the status each time.
   const std::int64_t tenth = std::max<std::int64_t>(1, required / 10);
   result.observed = "at least " + std::to_string(*seen / tenth * tenth);

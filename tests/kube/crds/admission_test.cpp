@@ -139,18 +139,36 @@ TEST(Migration, DurationsAreRefusedWithTheRemedy) {
   }
 }
 
+TEST(Migration, AccessAndWhatAManagedRuntimeCounts) {
+  expect_accepted(good_migration(), {
+                                        R"({"spec":{"access":{"level":"isolated"}}})",
+                                        R"({"spec":{"access":{"level":"shared","readable":["motoko","it's"]}}})",
+                                        R"({"spec":{"access":{"level":"super","readable":[]}}})",
+                                        R"({"spec":{"gates":{"minTransactions":0,"review":"None"}}})",
+                                        R"({"spec":{"gates":{"minTransactions":1000,"review":"Required"}}})",
+                                    });
+  expect_refused(good_migration(),
+                 {
+                     {R"({"spec":{"access":{}}})", "spec.access.level: Required value"},
+                     {R"({"spec":{"access":{"level":"SUPER"}}})", "supported values"},
+                     {R"({"spec":{"access":{"level":"isolated","readable":["motoko"]}}})",
+                      "spec.access.readable goes with level shared alone"},
+                     {R"({"spec":{"access":{"level":"shared","readable":["sm"]}}})",
+                      "spec.access.readable must not name the project itself"},
+                     {R"({"spec":{"access":{"level":"shared","readable":["a","a"]}}})", "Duplicate value"},
+                     {R"({"spec":{"access":{"level":"shared","readable":["a\nb"]}}})", "control characters"},
+                     {R"({"spec":{"gates":{"minTransactions":-1}}})", "greater than or equal to 0"},
+                     {R"({"spec":{"gates":{"review":"Maybe"}}})", "supported values"},
+                 });
+}
+
 TEST(Migration, WhatDoesNotWorkYetIsRefused) {
   expect_refused(
       good_migration(),
       {
-          {R"({"spec":{"access":{"level":"isolated"}}})",
-           "spec.access is not supported by this version: remove it"},
-          {R"({"spec":{"access":{}}})", "spec.access is not supported by this version: remove it"},
           {R"({"spec":{"group":{"name":"w","members":["sm"]}}})",
            "spec.group is not supported by this version"},
           {R"({"spec":{"overrides":[]}})", "spec.overrides is not supported by this version"},
-          {R"({"spec":{"gates":{"minTransactions":1000}}})", "spec.gates.minTransactions is not supported"},
-          {R"({"spec":{"gates":{"review":"Required"}}})", "spec.gates.review is not supported"},
           {R"({"spec":{"gates":{"approvals":{"enforcing":1}}}})", "spec.gates.approvals is not supported"},
           {R"({"spec":{"gates":{"windows":[{"schedule":"0 2 * * *","duration":"4h","timeZone":"UTC"}]}}})",
            "spec.gates.windows is not supported by this version: remove it"},
@@ -214,8 +232,6 @@ TEST(Database, BadOnesAreRefused) {
           {R"({"spec":{"connection":{"uri":"postgresql://u:p@h/d"}}})", "unknown field"},
           {R"({"spec":{"connection":{"maxConnections":0}}})", "greater than or equal to 1"},
           {R"({"spec":{"connection":{"maxConnections":101}}})", "less than or equal to 100"},
-          {R"({"spec":{"runtime":{"mode":"Managed"}}})",
-           "spec.runtime.mode Managed comes with a later version: use Adopted"},
           {R"({"spec":{"runtime":{"mode":"adopted"}}})", "supported values"},
           {R"({"spec":{"runtime":{"schema":""}}})", "spec.runtime.schema"},
           {R"({"spec":{"runtime":{"schema":"a\nb"}}})",
@@ -253,25 +269,57 @@ TEST(Database, PolicyOfAllItsMigrations) {
                  });
 }
 
+TEST(Database, AManagedRuntimeNamesItsTables) {
+  json managed = good_database();
+  managed["spec"]["runtime"] = {{"mode", "Managed"}};
+  managed["spec"]["tables"] = json::array({{{"name", "app.*"}}});
+  expect_accepted(managed, {
+                               "{}",
+                               R"({"spec":{"runtime":{"schema":"rls_2","repair":"Report"}}})",
+                               R"({"spec":{"tables":[{"name":"public.nodes","projectColumn":"org"},{"name":"crm.order_*"}]}})",
+                               R"({"spec":{"evidence":{"reads":"BestEffort","auditRetention":"24h"}}})",
+                               R"({"spec":{"minimumGates":{"minTransactions":100,"review":"Required"}}})",
+                           });
+  expect_refused(managed,
+                 {
+                     {R"({"spec":{"tables":null}})", "spec.tables is required where spec.runtime.mode is Managed"},
+                     {R"({"spec":{"tables":[]}})", "spec.tables is required where spec.runtime.mode is Managed"},
+                     {R"({"spec":{"tables":[{"name":"nodes"}]}})", "must be a schema and a table"},
+                     {R"({"spec":{"tables":[{"name":"*.nodes"}]}})", "must be a schema and a table"},
+                     {R"({"spec":{"tables":[{"name":"a.b.c"}]}})", "must be a schema and a table"},
+                     {R"({"spec":{"tables":[{"name":"a.b"},{"name":"a.b"}]}})", "Duplicate value"},
+                     {R"({"spec":{"tables":[{"name":"a.b","projectColumn":""}]}})", "projectColumn"},
+                     {R"({"spec":{"runtime":{"schema":"Mixed Case"}}})", "must be a plain name where mode is Managed"},
+                     {R"({"spec":{"runtime":{"repair":"Never"}}})", "supported values"},
+                     {R"({"spec":{"evidence":{"auditRetention":"1m"}}})", "between 1h and 87600h"},
+                 });
+  expect_refused(good_database(),
+                 {
+                     {R"({"spec":{"runtime":{"repair":"Auto"}}})", "spec.runtime.repair goes with mode Managed alone"},
+                     {R"({"spec":{"tables":[{"name":"a.b"}]}})", "spec.tables goes with mode Managed alone"},
+                     {R"({"spec":{"evidence":{"auditRetention":"24h"}}})",
+                      "spec.evidence.auditRetention goes with mode Managed alone"},
+                 });
+}
+
+TEST(Database, TheModeCannotBeChanged) {
+  create(good_database("fixed-mode"));
+  EXPECT_THAT(kubectl({"patch", "rlsdb", "fixed-mode", "--namespace", test_namespace(), "--type=merge", "-p",
+                       R"({"spec":{"runtime":{"mode":"Managed"},"tables":[{"name":"a.b"}]}})"})
+                  .text,
+              HasSubstr("spec.runtime.mode cannot be changed"));
+}
+
 TEST(Database, WhatDoesNotWorkYetIsRefused) {
   expect_refused(
       good_database(),
       {
-          {R"({"spec":{"runtime":{"repair":"Auto"}}})",
-           "spec.runtime.repair is not supported by this version"},
-          {R"({"spec":{"tables":[{"name":"public.nodes","projectColumn":"project_id"}]}})",
-           "spec.tables is not supported by this version: remove it"},
-          {R"({"spec":{"minimumGates":{"minTransactions":1}}})",
-           "spec.minimumGates.minTransactions is not supported"},
-          {R"({"spec":{"minimumGates":{"review":"Required"}}})", "spec.minimumGates.review is not supported"},
           {R"({"spec":{"minimumGates":{"approvals":{"enforcing":1}}}})",
            "spec.minimumGates.approvals is not supported"},
           {R"({"spec":{"minimumGates":{"windows":[]}}})", "spec.minimumGates.windows is not supported"},
           {R"({"spec":{"minimumGates":{"checks":[]}}})", "spec.minimumGates.checks is not supported"},
           {R"({"spec":{"evidence":{"transactions":{"sql":"x"}}}})",
            "spec.evidence.transactions is not supported"},
-          {R"({"spec":{"evidence":{"auditRetention":"1h"}}})",
-           "spec.evidence.auditRetention is not supported"},
           {R"({"spec":{"posture":{"blockAt":"Critical"}}})", "spec.posture is not supported"},
           {R"({"spec":{"preflight":{"backup":{"maxAge":"24h"}}}})", "spec.preflight is not supported"},
       });
@@ -281,7 +329,7 @@ TEST(Database, DefaultsAreFilledIn) {
   const json object = create(good_database("defaults"));
   EXPECT_EQ(object["spec"], json::parse(R"({
       "connection":{"secretRef":{"name":"main-db","key":"uri"},"maxConnections":4},
-      "runtime":{"mode":"Adopted","schema":"public"},"timeouts":{"lock":"5s","statement":"30s"}})"));
+      "runtime":{"mode":"Adopted"},"timeouts":{"lock":"5s","statement":"30s"}})"));
   EXPECT_EQ(object["status"], json::parse(R"({"observedGeneration":-1})"));
 }
 

@@ -276,6 +276,39 @@ TEST(DecodeDatabase, FillsInTheDefaultsOfTheContract) {
   EXPECT_EQ(decoded->spec, spec);
 }
 
+TEST(DecodeDatabase, AManagedRuntimeHasDefaultsOfItsOwn) {
+  json object = database_json();
+  object["spec"] = {{"connection", {{"secretRef", {{"name", "main-db"}}}}},
+                    {"runtime", {{"mode", "Managed"}}},
+                    {"tables", json::array({{{"name", "app.*"}}, {{"name", "crm.users"}, {"projectColumn", "org"}}})}};
+  const auto decoded = decode_database(object.dump());
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  EXPECT_EQ(decoded->spec.mode, RuntimeMode::managed);
+  EXPECT_EQ(decoded->spec.schema, "rls");
+  EXPECT_EQ(decoded->spec.repair, Repair::automatic);
+  EXPECT_EQ(decoded->spec.policy.reads, ReadEvidence::required);
+  EXPECT_EQ(decoded->spec.audit_retention, std::chrono::hours{2160});
+  EXPECT_EQ(decoded->spec.tables, (std::vector<TableSpec>{{"app.*", "project_id"}, {"crm.users", "org"}}));
+}
+
+TEST(DecodeMigration, AccessIsWhoMayBeRead) {
+  json object = migration_json();
+  object["spec"]["access"] = {{"level", "shared"}, {"readable", {"b", "c"}}};
+  object["spec"]["gates"]["minTransactions"] = 50;
+  object["spec"]["gates"]["review"] = "None";
+  auto decoded = decode_migration(object.dump());
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  EXPECT_EQ(decoded->spec.access, (AccessSpec{AccessSpec::Level::shared, {"b", "c"}}));
+  EXPECT_EQ(decoded->spec.gates.min_transactions, 50);
+  EXPECT_EQ(decoded->spec.gates.review_required, false);
+  object["spec"]["access"] = {{"level", "isolated"}, {"readable", {"b"}}};
+  decoded = decode_migration(object.dump());
+  ASSERT_FALSE(decoded.ok());
+  EXPECT_THAT(decoded.error().message, HasSubstr("spec.access.readable: goes with level shared alone"));
+  object["spec"]["access"] = {{"level", "owner"}};
+  EXPECT_THAT(decode_migration(object.dump()).error().message, HasSubstr("is not one of isolated, shared, super"));
+}
+
 TEST(DecodeDatabase, NamesTheFieldThatIsWrong) {
   const std::vector<Bad> rows = {
       {"/spec/connection", "(removed)", "spec.connection.secretRef.name: required"},
@@ -285,7 +318,16 @@ TEST(DecodeDatabase, NamesTheFieldThatIsWrong) {
       {"/spec/connection/maxConnections", 101, "101 is not between"},
       {"/spec/connection/maxConnections", 4294967297, "4294967297 is not between"},
       {"/spec/runtime", "(removed)", "spec.runtime.mode: required"},
-      {"/spec/runtime/mode", "Managed", R"(spec.runtime.mode: "Managed" is not one of Adopted)"},
+      {"/spec/runtime/mode", "Foreign", R"(spec.runtime.mode: "Foreign" is not one of Managed, Adopted)"},
+      {"/spec/runtime/mode", "Managed", "spec.tables: required where spec.runtime.mode is Managed"},
+      {"/spec/runtime/repair", "Auto", "spec.runtime.repair: goes with mode Managed alone"},
+      {"/spec/tables", json::array({{{"name", "app.nodes"}}}), "spec.tables: goes with mode Managed alone"},
+      {"/spec/tables", json::array({{{"name", "nodes"}}}), R"("nodes" is not a schema and a table)"},
+      {"/spec/tables", json::array({{{"name", "a*.nodes"}}}), "has a * in its schema"},
+      {"/spec/tables", json::array({{{"name", "app." + std::string(64, 'x')}}}), "longer than 63 bytes"},
+      {"/spec/tables", json::array({{{"name", "app.a"}}, {{"name", "app.a"}}}), "stands there twice"},
+      {"/spec/evidence", {{"auditRetention", "2160h"}}, "spec.evidence.auditRetention: goes with mode Managed alone"},
+      {"/spec/minimumGates", {{"review", "Maybe"}}, "is not one of Required, None"},
       {"/spec/runtime/schema", "", "spec.runtime.schema: empty"},
       {"/spec/runtime/schema", std::string(64, 'x'), "longer than 63 bytes"},
       {"/spec/runtime/schema", "a\tb", "control character"},

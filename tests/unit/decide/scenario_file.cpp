@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <set>
 #include <stdexcept>
 
@@ -42,11 +43,14 @@ void read_spec(const YAML::Node& spec, Scenario& row) {
     row.migration.spec.drift = api::DriftPolicy::revert;
   }
   if (const YAML::Node gates = spec["gates"]) {
-    note_unknown(gates, "spec.gates.", {"shadowSoak", "enforcingSoak", "maxViolations"}, row.later);
+    note_unknown(gates, "spec.gates.", {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review"}, row.later);
     if (gates["shadowSoak"]) row.migration.spec.gates.shadow_soak = duration_of(gates["shadowSoak"]);
     if (gates["enforcingSoak"]) row.migration.spec.gates.enforcing_soak = duration_of(gates["enforcingSoak"]);
     if (gates["maxViolations"])
       row.migration.spec.gates.max_violations = gates["maxViolations"].as<std::int64_t>();
+    if (gates["minTransactions"])
+      row.migration.spec.gates.min_transactions = gates["minTransactions"].as<std::int64_t>();
+    if (gates["review"]) row.migration.spec.gates.review_required = gates["review"].as<std::string>() == "Required";
   }
 }
 
@@ -63,9 +67,16 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
   note_unknown(
       seen, "observed.",
       {"phase", "since", "violations", "database", "project", "hold", "lastOurs", "specLoweredSince",
-       "conflictWithOlder", "evidence", "frozen", "policiesChangedAt", "driftNumber", "acceptedBefore"},
+       "conflictWithOlder", "evidence", "frozen", "policiesChangedAt", "driftNumber", "acceptedBefore",
+       "transactions"},
       row.later);
   Observation& out = row.observed;
+  out.managed = true;
+  out.transactions = 5000;
+  if (const YAML::Node transactions = seen["transactions"]) {
+    out.transactions.reset();
+    if (transactions.as<std::string>() != "unknown") out.transactions = transactions.as<std::int64_t>();
+  }
   out.database = seen["database"] ? database_of(seen["database"].as<std::string>()) : DatabaseState::ok;
   out.project_known = !seen["project"] || seen["project"].as<std::string>() != "missing";
   out.evidence.state = Evidence::State::complete;
@@ -91,9 +102,21 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
     out.hold = HoldRow{phase_of(hold["at"]), hold["by"].as<std::string>()};
   }
   for (const auto& violation : seen["violations"]) {
-    note_unknown(violation, "observed.violations.", {"fingerprint", "count", "last"}, row.later);
+    note_unknown(violation, "observed.violations.", {"fingerprint", "count", "last", "verdict"}, row.later);
     const Time last = time_of(violation["last"]);
+    std::string verdict;
+    if (const YAML::Node said = violation["verdict"]) {
+      verdict = said["kind"].as<std::string>();
+      const Time at = time_of(said["at"]);
+      if (verdict == "fixed") {
+        out.fixed_at = out.fixed_at ? std::max(*out.fixed_at, at) : at;
+        if (last <= at) continue;  // it is; else it came again
+        verdict.clear();
+      }
+    }
     if (last <= out.phase_since) continue;  // only what was recorded in this phase is observed
+    if (verdict == "false-positive") continue;
+    if (verdict.empty()) ++out.unreviewed;
     out.violations.count += violation["count"].as<std::int64_t>();
     if (!out.violations.last || *out.violations.last < last) out.violations.last = last;
   }
@@ -116,7 +139,8 @@ void read_expectation(const YAML::Node& expect, Scenario& row) {
   if (expect["cleanSince"]) out.clean_since = time_of(expect["cleanSince"]);
   for (const auto& gate : expect["gates"]) {
     const auto name = gate.first.as<std::string>();
-    if (!std::set<std::string>{"all", "Database", "SoakTime", "Violations", "Evidence", "Window", "Hold"}
+    if (!std::set<std::string>{"all", "Database", "SoakTime", "Violations", "Transactions", "Review", "Evidence",
+                               "Window", "Hold"}
              .contains(name)) {
       row.later.push_back("gate " + name);
     }
