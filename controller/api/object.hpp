@@ -22,7 +22,7 @@ inline constexpr std::string_view kGroupVersion = "rls-operator.dev/v1alpha1";
 struct ObjectName {
   std::string ns;
   std::string name;
-  auto operator<=>(const ObjectName&) const = default;
+  auto operator<=>(const ObjectName&) const = default;  // NOLINT(modernize-use-nullptr): its own 0
   /// "namespace/name", for logs and messages.
   [[nodiscard]] std::string str() const { return ns + "/" + name; }
 };

@@ -20,12 +20,14 @@ std::string literal(const std::string& text) {
   return "E" + doubled(escaped, '\'');
 }
 
-std::string role_part(const BootstrapWish& wish) {
+std::string role_part(const BootstrapWish& wish, const std::string& quote) {
   const std::string role = identifier(wish.role);
   return "-- The rights of rls-operator's role " + role +
          ". Run once, as a DBA, in the database; it may be run again.\n"
          "-- No superuser, no BYPASSRLS, no CREATEROLE.\n"
-         "DO $$\n"
+         "DO " +
+         quote +
+         "\n"
          "BEGIN\n"
          "  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = " +
          literal(wish.role) +
@@ -41,28 +43,29 @@ std::string role_part(const BootstrapWish& wish) {
          (wish.database.empty() ? std::string("current_database()") : literal(wish.database)) + ", " +
          literal(wish.role) +
          ");\n"
-         "END\n"
-         "$$;\n"
+         "END\n" +
+         quote +
+         ";\n"
          "-- A password, if the role has none: \\password " +
          role + "\n\n";
 }
 
-std::string managed_part(const BootstrapWish& wish) {
+std::string managed_part(const BootstrapWish& wish, const std::string& quote) {
   std::string out =
       "-- Only an owner of a table may switch row-level security on and make policies. On PostgreSQL 16 and "
       "above the\n"
       "-- membership is inherited, and does not allow SET ROLE.\n";
   for (const std::string& owner : wish.owners) {
-    out +=
-        "DO $$\n"
-        "BEGIN\n"
-        "  EXECUTE format('GRANT %I TO %I', " +
-        literal(owner) + ", " + literal(wish.role) +
-        ")\n"
-        "    || CASE WHEN current_setting('server_version_num')::int >= 160000\n"
-        "            THEN ' WITH INHERIT TRUE, SET FALSE' ELSE '' END;\n"
-        "END\n"
-        "$$;\n";
+    out += "DO " + quote +
+           "\n"
+           "BEGIN\n"
+           "  EXECUTE format('GRANT %I TO %I', " +
+           literal(owner) + ", " + literal(wish.role) +
+           ")\n"
+           "    || CASE WHEN current_setting('server_version_num')::int >= 160000\n"
+           "            THEN ' WITH INHERIT TRUE, SET FALSE' ELSE '' END;\n"
+           "END\n" +
+           quote + ";\n";
   }
   if (wish.owners.empty()) out += "-- GRANT owner_of_the_tables TO " + identifier(wish.role) + ";\n";
   return out +
@@ -96,10 +99,21 @@ std::string adopted_part(const BootstrapWish& wish) {
          role + ";\n";
 }
 
+/// The quote of the DO blocks: one that no name holds.
+std::string quote_of(const BootstrapWish& wish) {
+  std::string all = wish.role + wish.database + wish.schema;
+  for (const std::string& owner : wish.owners) all += owner;
+  std::string tag = "$rights$";
+  while (all.find(tag) != all.npos) tag.insert(1, "r");
+  return tag;
+}
+
 }  // namespace
 
 std::string bootstrap_sql(const BootstrapWish& wish) {
-  return role_part(wish) + (wish.mode == api::RuntimeMode::managed ? managed_part(wish) : adopted_part(wish));
+  const std::string quote = quote_of(wish);
+  return role_part(wish, quote) +
+         (wish.mode == api::RuntimeMode::managed ? managed_part(wish, quote) : adopted_part(wish));
 }
 
 }  // namespace rls::postgres

@@ -33,18 +33,6 @@ bool is_plain_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
 }
 
-std::string with_schema(std::string_view script, std::string_view schema) {
-  constexpr std::string_view kPlace = "{{schema}}";
-  std::string out;
-  for (std::size_t at = 0;;) {
-    const std::size_t place = script.find(kPlace, at);
-    out += script.substr(at, place == script.npos ? place : place - at);
-    if (place == script.npos) return out;
-    out += schema;
-    at = place + kPlace.size();
-  }
-}
-
 struct Installed {
   std::int64_t version = 0;  ///< 0: not installed
   std::string schema;
@@ -294,6 +282,18 @@ Result<std::vector<api::Finding>> read_findings(OpenDatabase& database) {
 }
 
 }  // namespace
+
+std::string with_schema(std::string_view script, std::string_view schema) {
+  constexpr std::string_view kPlace = "{{schema}}";
+  std::string out;
+  for (std::size_t at = 0;;) {
+    const std::size_t place = script.find(kPlace, at);
+    out += script.substr(at, place == script.npos ? place : place - at);
+    if (place == script.npos) return out;
+    out += schema;
+    at = place + kPlace.size();
+  }
+}
 
 Result<void> install_runtime(Connection& connection, const Timeouts& timeouts, std::string_view schema,
                              const Hello& hello) {

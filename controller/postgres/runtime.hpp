@@ -2,6 +2,7 @@
 // The managed runtime in a database (design 3-database, Runtime): installing it, and the regular work on it.
 // What its objects are: sql/runtime_*.sql, docs/database.md.
 
+#include <string>
 #include <string_view>
 
 #include "controller/base/result.hpp"
@@ -17,6 +18,10 @@ namespace rls::postgres {
 /// MissingPrivilege.
 Result<void> install_runtime(Connection& connection, const Timeouts& timeouts, std::string_view schema,
                              const Hello& hello);
+
+/// A script of the runtime's, in which {{schema}} stands for where it lives. Precondition: a schema that
+/// install_runtime took.
+std::string with_schema(std::string_view script, std::string_view schema);
 
 /// ProjectDatabase::tend of a managed runtime.
 Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish);

@@ -55,6 +55,11 @@ extern const std::string_view tend;
 extern const std::string_view register_found;
 extern const std::string_view set_form;
 extern const std::string_view findings;
+// Maintenance
+extern const std::string_view kinds;
+extern const std::string_view uninstall_check;
+extern const std::string_view protected_tables;
+extern const std::string_view uninstall;
 // Reporting
 extern const std::string_view history;
 extern const std::string_view violations_by_table;

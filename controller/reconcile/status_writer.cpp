@@ -147,13 +147,15 @@ StatusWriter::Before StatusWriter::current(const StatusWrite& write) const {
 
 void StatusWriter::send(StatusWrite write) {
   Before before = current(write);
-  if (before.migration == nullptr && before.database == nullptr) {
+  const api::ObjectMeta* const meta = before.database != nullptr    ? &before.database->meta
+                                      : before.migration != nullptr ? &before.migration->meta
+                                                                    : nullptr;
+  if (meta == nullptr) {
     settle(write, before, terminal("NotFound", "the object is gone"));
     return;
   }
-  const api::ObjectMeta& meta = before.database != nullptr ? before.database->meta : before.migration->meta;
   std::string body =
-      std::visit([&](const auto& status) { return api::encode_status(meta, status); }, write.status);
+      std::visit([&](const auto& status) { return api::encode_status(*meta, status); }, write.status);
   const kube::Resource resource = resource_of(write.key);
   const api::ObjectName name = write.key.name;
   client_.put_status(
@@ -166,7 +168,9 @@ void StatusWriter::send(StatusWrite write) {
 
 void StatusWriter::settle(const StatusWrite& write, const Before& before, Result<std::string> result) {
   bool again = false, closed = false;
-  if (result) {
+  const bool written = result.ok();
+  std::optional<std::chrono::seconds> pause;
+  if (written) {
     remember(write, before, std::move(result).value());
   } else if (result.error().kind == ErrorKind::terminal) {
     // Gone, or a status that the server does not take: trying the same again cannot help.
@@ -188,20 +192,21 @@ void StatusWriter::settle(const StatusWrite& write, const Before& before, Result
                  {"err", result.error().message}});
     }
   }
+  if (!written) pause = result.error().retry_after;
   {
     const std::lock_guard lock(mutex_);
     --in_flight_;
     closed = closed_;
     Slot& slot = slots_[write.key];
     slot.in_flight = false;
-    if (!result.ok() && result.error().retry_after) {
-      const auto until = clock_.steady() + *result.error().retry_after;
+    if (pause) {
+      const auto until = clock_.steady() + *pause;
       if (until > paused_until_) {
         paused_until_ = until;
         pausing_.notify_all();
       }
     }
-    if (result.ok()) {
+    if (written) {
       ++written_;
       slot.last_written = clock_.steady();
     }

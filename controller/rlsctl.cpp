@@ -1,0 +1,20 @@
+// rlsctl: parse, run.
+
+#include <iostream>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controller/base/log.hpp"
+#include "controller/ctl/commands.hpp"
+#include "controller/ctl/options.hpp"
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto parsed = rls::ctl::parse_command(arguments);
+  if (const auto* exit = std::get_if<rls::ctl::EarlyExit>(&parsed)) {
+    (exit->code == 0 ? std::cout : std::cerr) << exit->text;
+    return exit->code;
+  }
+  return rls::ctl::run(std::get<rls::ctl::Command>(parsed), std::cout, std::cerr);
+}
