@@ -14,16 +14,21 @@ class Managed : public testing::Test {
  protected:
   void SetUp() override {
     world_.sql(
-        "DO $$ BEGIN CREATE ROLE e2e_managed_owner; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$; "
+        "DO $$ BEGIN CREATE ROLE e2e_managed_owner; EXCEPTION WHEN duplicate_object OR unique_violation THEN "
+        "NULL; END $$; "
         "GRANT e2e_managed_owner TO rls_operator_role; CREATE SCHEMA shop AUTHORIZATION e2e_managed_owner; "
-        "SET ROLE e2e_managed_owner; CREATE TABLE shop.orders (id int PRIMARY KEY, project_id text NOT NULL); "
-        "CREATE INDEX ON shop.orders (project_id); INSERT INTO shop.orders SELECT i, (ARRAY['sm', 'io'])[1 + i % 2] FROM "
-        "generate_series(1, 20) i; GRANT USAGE ON SCHEMA shop TO app_user; GRANT SELECT, INSERT, UPDATE, DELETE ON "
+        "SET ROLE e2e_managed_owner; CREATE TABLE shop.orders (id int PRIMARY KEY, project_id text NOT "
+        "NULL); "
+        "CREATE INDEX ON shop.orders (project_id); INSERT INTO shop.orders SELECT i, (ARRAY['sm', 'io'])[1 + "
+        "i % 2] FROM "
+        "generate_series(1, 20) i; GRANT USAGE ON SCHEMA shop TO app_user; GRANT SELECT, INSERT, UPDATE, "
+        "DELETE ON "
         "shop.orders TO app_user");
     world_.create_secret(world_.operator_uri());
     const Output applied = world_.apply(
         "apiVersion: rls-operator.dev/v1alpha1\nkind: RlsDatabase\nmetadata: {name: main}\nspec:\n"
-        "  connection: {secretRef: {name: main-db}}\n  runtime: {mode: Managed}\n  tables: [{name: shop.*}]\n");
+        "  connection: {secretRef: {name: main-db}}\n  runtime: {mode: Managed}\n  tables: [{name: "
+        "shop.*}]\n");
     ASSERT_EQ(applied.exit_code, 0) << applied.out;
     world_.start_operator();
   }
@@ -41,7 +46,8 @@ TEST_F(Managed, FromNothingToEnforcedOnEvidence) {
   const std::string gates = "  gates: {shadowSoak: 2s, minTransactions: 0}\n  access: {level: isolated}\n";
   ASSERT_EQ(world_.migrate("sm", "sm", "enforcing", gates).exit_code, 0);
   ASSERT_TRUE(reaches("sm", "shadow"));
-  ASSERT_TRUE(world_.eventually([&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));
+  ASSERT_TRUE(
+      world_.eventually([&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));
   EXPECT_EQ(world_.field("main", "status.tables.protected", "rlsdatabase"), "1");
 
   // A read that enforcing would deny: seen, blocked by it, nothing refused.
@@ -55,7 +61,9 @@ TEST_F(Managed, FromNothingToEnforcedOnEvidence) {
   const std::string kind = world_.field("sm", "status.violations.samples[0].fingerprint");
 
   // The application is mended, somebody says so, and the soak is over again.
-  EXPECT_EQ(world_.sql("SELECT rls_operator.review(ARRAY['" + kind + "'], 'fixed', 'ann', 'adds the condition')"), "1");
+  EXPECT_EQ(
+      world_.sql("SELECT rls_operator.review(ARRAY['" + kind + "'], 'fixed', 'ann', 'adds the condition')"),
+      "1");
   ASSERT_TRUE(reaches("sm", "enforcing"));
   EXPECT_THAT(as("sm", "SELECT count(*) FROM shop.orders").out, HasSubstr("10"));
   EXPECT_NE(as("sm", "INSERT INTO shop.orders VALUES (100, 'io')").exit_code, 0);
@@ -67,7 +75,9 @@ TEST_F(Managed, FromNothingToEnforcedOnEvidence) {
 }
 
 TEST_F(Managed, TransactionsAreWaitedFor) {
-  ASSERT_EQ(world_.migrate("io", "io", "enforcing", "  gates: {shadowSoak: 0s, minTransactions: 20}\n").exit_code, 0);
+  ASSERT_EQ(
+      world_.migrate("io", "io", "enforcing", "  gates: {shadowSoak: 0s, minTransactions: 20}\n").exit_code,
+      0);
   ASSERT_TRUE(world_.eventually([&] { return world_.field("io", "status.blockedBy") == "Transactions"; }));
   std::string statements;
   for (int i = 0; i < 400; ++i) statements += "BEGIN; SELECT rls.set_project_context('io'); COMMIT;\n";
@@ -89,18 +99,24 @@ TEST_F(Managed, ATableThatCannotBeProtectedIsSaidSo) {
       [&] { return world_.condition("main", "Ready", "rlsdatabase") == "False/TablesNotProtected"; }));
   EXPECT_THAT(world_.message("main", "rlsdatabase"), HasSubstr("shop.invoices: its owner is postgres"));
   world_.sql("ALTER TABLE shop.invoices OWNER TO e2e_managed_owner");
-  EXPECT_TRUE(world_.eventually([&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));
+  EXPECT_TRUE(
+      world_.eventually([&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));
 }
 
 TEST_F(Managed, DriftIsShownAndPutBack) {
-  ASSERT_TRUE(world_.eventually([&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));
-  ASSERT_EQ(world_.kubectl({"patch", "rlsdatabase", "main", "--type=merge", "-p", R"({"spec":{"runtime":{"repair":"Report"}}})"})
+  ASSERT_TRUE(
+      world_.eventually([&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));
+  ASSERT_EQ(world_
+                .kubectl({"patch", "rlsdatabase", "main", "--type=merge", "-p",
+                          R"({"spec":{"runtime":{"repair":"Report"}}})"})
                 .exit_code,
             0);
   world_.sql("DROP POLICY rls_operator_select ON shop.orders");
-  ASSERT_TRUE(
-      world_.eventually([&] { return world_.condition("main", "Drifted", "rlsdatabase") == "True/RuntimeChanged"; }));
-  ASSERT_EQ(world_.kubectl({"patch", "rlsdatabase", "main", "--type=merge", "-p", R"({"spec":{"runtime":{"repair":"Auto"}}})"})
+  ASSERT_TRUE(world_.eventually(
+      [&] { return world_.condition("main", "Drifted", "rlsdatabase") == "True/RuntimeChanged"; }));
+  ASSERT_EQ(world_
+                .kubectl({"patch", "rlsdatabase", "main", "--type=merge", "-p",
+                          R"({"spec":{"runtime":{"repair":"Auto"}}})"})
                 .exit_code,
             0);
   EXPECT_TRUE(world_.eventually([&] { return world_.condition("main", "Drifted", "rlsdatabase").empty(); }));

@@ -140,13 +140,14 @@ TEST(Migration, DurationsAreRefusedWithTheRemedy) {
 }
 
 TEST(Migration, AccessAndWhatAManagedRuntimeCounts) {
-  expect_accepted(good_migration(), {
-                                        R"({"spec":{"access":{"level":"isolated"}}})",
-                                        R"({"spec":{"access":{"level":"shared","readable":["motoko","it's"]}}})",
-                                        R"({"spec":{"access":{"level":"super","readable":[]}}})",
-                                        R"({"spec":{"gates":{"minTransactions":0,"review":"None"}}})",
-                                        R"({"spec":{"gates":{"minTransactions":1000,"review":"Required"}}})",
-                                    });
+  expect_accepted(good_migration(),
+                  {
+                      R"({"spec":{"access":{"level":"isolated"}}})",
+                      R"({"spec":{"access":{"level":"shared","readable":["motoko","it's"]}}})",
+                      R"({"spec":{"access":{"level":"super","readable":[]}}})",
+                      R"({"spec":{"gates":{"minTransactions":0,"review":"None"}}})",
+                      R"({"spec":{"gates":{"minTransactions":1000,"review":"Required"}}})",
+                  });
   expect_refused(good_migration(),
                  {
                      {R"({"spec":{"access":{}}})", "spec.access.level: Required value"},
@@ -273,33 +274,37 @@ TEST(Database, AManagedRuntimeNamesItsTables) {
   json managed = good_database();
   managed["spec"]["runtime"] = {{"mode", "Managed"}};
   managed["spec"]["tables"] = json::array({{{"name", "app.*"}}});
-  expect_accepted(managed, {
-                               "{}",
-                               R"({"spec":{"runtime":{"schema":"rls_2","repair":"Report"}}})",
-                               R"({"spec":{"tables":[{"name":"public.nodes","projectColumn":"org"},{"name":"crm.order_*"}]}})",
-                               R"({"spec":{"evidence":{"reads":"BestEffort","auditRetention":"24h"}}})",
-                               R"({"spec":{"minimumGates":{"minTransactions":100,"review":"Required"}}})",
-                           });
-  expect_refused(managed,
-                 {
-                     {R"({"spec":{"tables":null}})", "spec.tables is required where spec.runtime.mode is Managed"},
-                     {R"({"spec":{"tables":[]}})", "spec.tables is required where spec.runtime.mode is Managed"},
-                     {R"({"spec":{"tables":[{"name":"nodes"}]}})", "must be a schema and a table"},
-                     {R"({"spec":{"tables":[{"name":"*.nodes"}]}})", "must be a schema and a table"},
-                     {R"({"spec":{"tables":[{"name":"a.b.c"}]}})", "must be a schema and a table"},
-                     {R"({"spec":{"tables":[{"name":"a.b"},{"name":"a.b"}]}})", "Duplicate value"},
-                     {R"({"spec":{"tables":[{"name":"a.b","projectColumn":""}]}})", "projectColumn"},
-                     {R"({"spec":{"runtime":{"schema":"Mixed Case"}}})", "must be a plain name where mode is Managed"},
-                     {R"({"spec":{"runtime":{"repair":"Never"}}})", "supported values"},
-                     {R"({"spec":{"evidence":{"auditRetention":"1m"}}})", "between 1h and 87600h"},
-                 });
-  expect_refused(good_database(),
-                 {
-                     {R"({"spec":{"runtime":{"repair":"Auto"}}})", "spec.runtime.repair goes with mode Managed alone"},
-                     {R"({"spec":{"tables":[{"name":"a.b"}]}})", "spec.tables goes with mode Managed alone"},
-                     {R"({"spec":{"evidence":{"auditRetention":"24h"}}})",
-                      "spec.evidence.auditRetention goes with mode Managed alone"},
-                 });
+  expect_accepted(
+      managed,
+      {
+          "{}",
+          R"({"spec":{"runtime":{"schema":"rls_2","repair":"Report"}}})",
+          R"({"spec":{"tables":[{"name":"public.nodes","projectColumn":"org"},{"name":"crm.order_*"}]}})",
+          R"({"spec":{"evidence":{"reads":"BestEffort","auditRetention":"24h"}}})",
+          R"({"spec":{"minimumGates":{"minTransactions":100,"review":"Required"}}})",
+      });
+  expect_refused(
+      managed,
+      {
+          {R"({"spec":{"tables":null}})", "spec.tables is required where spec.runtime.mode is Managed"},
+          {R"({"spec":{"tables":[]}})", "spec.tables is required where spec.runtime.mode is Managed"},
+          {R"({"spec":{"tables":[{"name":"nodes"}]}})", "must be a schema and a table"},
+          {R"({"spec":{"tables":[{"name":"*.nodes"}]}})", "must be a schema and a table"},
+          {R"({"spec":{"tables":[{"name":"a.b.c"}]}})", "must be a schema and a table"},
+          {R"({"spec":{"tables":[{"name":"a.b"},{"name":"a.b"}]}})", "Duplicate value"},
+          {R"({"spec":{"tables":[{"name":"a.b","projectColumn":""}]}})", "projectColumn"},
+          {R"({"spec":{"runtime":{"schema":"Mixed Case"}}})", "must be a plain name where mode is Managed"},
+          {R"({"spec":{"runtime":{"repair":"Never"}}})", "supported values"},
+          {R"({"spec":{"evidence":{"auditRetention":"1m"}}})", "between 1h and 87600h"},
+      });
+  expect_refused(
+      good_database(),
+      {
+          {R"({"spec":{"runtime":{"repair":"Auto"}}})", "spec.runtime.repair goes with mode Managed alone"},
+          {R"({"spec":{"tables":[{"name":"a.b"}]}})", "spec.tables goes with mode Managed alone"},
+          {R"({"spec":{"evidence":{"auditRetention":"24h"}}})",
+           "spec.evidence.auditRetention goes with mode Managed alone"},
+      });
 }
 
 TEST(Database, TheModeCannotBeChanged) {

@@ -278,9 +278,10 @@ TEST(DecodeDatabase, FillsInTheDefaultsOfTheContract) {
 
 TEST(DecodeDatabase, AManagedRuntimeHasDefaultsOfItsOwn) {
   json object = database_json();
-  object["spec"] = {{"connection", {{"secretRef", {{"name", "main-db"}}}}},
-                    {"runtime", {{"mode", "Managed"}}},
-                    {"tables", json::array({{{"name", "app.*"}}, {{"name", "crm.users"}, {"projectColumn", "org"}}})}};
+  object["spec"] = {
+      {"connection", {{"secretRef", {{"name", "main-db"}}}}},
+      {"runtime", {{"mode", "Managed"}}},
+      {"tables", json::array({{{"name", "app.*"}}, {{"name", "crm.users"}, {"projectColumn", "org"}}})}};
   const auto decoded = decode_database(object.dump());
   ASSERT_TRUE(decoded.ok()) << decoded.error().message;
   EXPECT_EQ(decoded->spec.mode, RuntimeMode::managed);
@@ -306,7 +307,8 @@ TEST(DecodeMigration, AccessIsWhoMayBeRead) {
   ASSERT_FALSE(decoded.ok());
   EXPECT_THAT(decoded.error().message, HasSubstr("spec.access.readable: goes with level shared alone"));
   object["spec"]["access"] = {{"level", "owner"}};
-  EXPECT_THAT(decode_migration(object.dump()).error().message, HasSubstr("is not one of isolated, shared, super"));
+  EXPECT_THAT(decode_migration(object.dump()).error().message,
+              HasSubstr("is not one of isolated, shared, super"));
 }
 
 TEST(DecodeDatabase, NamesTheFieldThatIsWrong) {
@@ -326,7 +328,9 @@ TEST(DecodeDatabase, NamesTheFieldThatIsWrong) {
       {"/spec/tables", json::array({{{"name", "a*.nodes"}}}), "has a * in its schema"},
       {"/spec/tables", json::array({{{"name", "app." + std::string(64, 'x')}}}), "longer than 63 bytes"},
       {"/spec/tables", json::array({{{"name", "app.a"}}, {{"name", "app.a"}}}), "stands there twice"},
-      {"/spec/evidence", {{"auditRetention", "2160h"}}, "spec.evidence.auditRetention: goes with mode Managed alone"},
+      {"/spec/evidence",
+       {{"auditRetention", "2160h"}},
+       "spec.evidence.auditRetention: goes with mode Managed alone"},
       {"/spec/minimumGates", {{"review", "Maybe"}}, "is not one of Required, None"},
       {"/spec/runtime/schema", "", "spec.runtime.schema: empty"},
       {"/spec/runtime/schema", std::string(64, 'x'), "longer than 63 bytes"},

@@ -43,14 +43,16 @@ void read_spec(const YAML::Node& spec, Scenario& row) {
     row.migration.spec.drift = api::DriftPolicy::revert;
   }
   if (const YAML::Node gates = spec["gates"]) {
-    note_unknown(gates, "spec.gates.", {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review"}, row.later);
+    note_unknown(gates, "spec.gates.",
+                 {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review"}, row.later);
     if (gates["shadowSoak"]) row.migration.spec.gates.shadow_soak = duration_of(gates["shadowSoak"]);
     if (gates["enforcingSoak"]) row.migration.spec.gates.enforcing_soak = duration_of(gates["enforcingSoak"]);
     if (gates["maxViolations"])
       row.migration.spec.gates.max_violations = gates["maxViolations"].as<std::int64_t>();
     if (gates["minTransactions"])
       row.migration.spec.gates.min_transactions = gates["minTransactions"].as<std::int64_t>();
-    if (gates["review"]) row.migration.spec.gates.review_required = gates["review"].as<std::string>() == "Required";
+    if (gates["review"])
+      row.migration.spec.gates.review_required = gates["review"].as<std::string>() == "Required";
   }
 }
 
@@ -64,12 +66,11 @@ DatabaseState database_of(const std::string& text) {
 }
 
 void read_observed(const YAML::Node& seen, Scenario& row) {
-  note_unknown(
-      seen, "observed.",
-      {"phase", "since", "violations", "database", "project", "hold", "lastOurs", "specLoweredSince",
-       "conflictWithOlder", "evidence", "frozen", "policiesChangedAt", "driftNumber", "acceptedBefore",
-       "transactions"},
-      row.later);
+  note_unknown(seen, "observed.",
+               {"phase", "since", "violations", "database", "project", "hold", "lastOurs", "specLoweredSince",
+                "conflictWithOlder", "evidence", "frozen", "policiesChangedAt", "driftNumber",
+                "acceptedBefore", "transactions"},
+               row.later);
   Observation& out = row.observed;
   out.managed = true;
   out.transactions = 5000;
@@ -139,8 +140,8 @@ void read_expectation(const YAML::Node& expect, Scenario& row) {
   if (expect["cleanSince"]) out.clean_since = time_of(expect["cleanSince"]);
   for (const auto& gate : expect["gates"]) {
     const auto name = gate.first.as<std::string>();
-    if (!std::set<std::string>{"all", "Database", "SoakTime", "Violations", "Transactions", "Review", "Evidence",
-                               "Window", "Hold"}
+    if (!std::set<std::string>{"all", "Database", "SoakTime", "Violations", "Transactions", "Review",
+                               "Evidence", "Window", "Hold"}
              .contains(name)) {
       row.later.push_back("gate " + name);
     }
