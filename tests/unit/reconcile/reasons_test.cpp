@@ -51,7 +51,8 @@ const std::vector<std::string> kPlaces = {
 };
 // No condition can hold these: the process does not start with them, or it does not lead and tells of
 // nothing.
-const std::set<std::string> kNeverShown = {"NoCredentials", "InvalidServer", "InvalidProxy", "NotLeading"};
+const std::set<std::string> kNeverShown = {"RuntimeInUse",  "UnknownViolation", "NoCredentials",
+                                           "InvalidServer", "InvalidProxy",     "NotLeading"};
 
 std::map<std::string, std::string> reasons_in_code() {
   std::map<std::string, std::string> reasons;  // and a file where each stands
