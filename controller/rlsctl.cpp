@@ -10,6 +10,7 @@
 #include "controller/ctl/options.hpp"
 
 int main(int argc, char** argv) {
+  rls::log::configure(rls::log::Level::warn, rls::log::Format::console);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto parsed = rls::ctl::parse_command(arguments);
   if (const auto* exit = std::get_if<rls::ctl::EarlyExit>(&parsed)) {
