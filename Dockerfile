@@ -18,9 +18,10 @@ COPY . .
 # list to keep up to date. dpkg knows a library by its path with /usr or without.
 RUN --mount=type=cache,id=rls-operator-ccache,target=/root/.cache/ccache set -eu; \
     cmake --preset release -DRLS_TESTS=OFF; \
-    cmake --build build/release --target rls-operator; \
+    cmake --build build/release --target rls-operator rlsctl; \
     install -D --strip --mode=755 build/release/controller/rls-operator /out/rls-operator; \
-    ldd /out/rls-operator | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | while read -r library; do \
+    install -D --strip --mode=755 build/release/controller/rlsctl /out/rlsctl; \
+    ldd /out/rls-operator /out/rlsctl | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | while read -r library; do \
       real=$(readlink -f "$library"); \
       dpkg-query --search "$real" 2>/dev/null || dpkg-query --search "${real#/usr}"; \
     done | cut -d : -f 1 | sort -u >/out/packages; \
@@ -39,7 +40,7 @@ RUN apt-get update -qq \
  && rm -rf /tmp/packages /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* \
  && echo 'rls-operator:x:65532:65532::/nonexistent:/usr/sbin/nologin' >>/etc/passwd \
  && echo 'rls-operator:x:65532:' >>/etc/group
-COPY --from=build /out/rls-operator /usr/local/bin/rls-operator
+COPY --from=build /out/rls-operator /out/rlsctl /usr/local/bin/
 
 # After the layers, so that a new commit alone makes none of them anew.
 ARG VERSION=unknown

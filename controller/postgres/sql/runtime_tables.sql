@@ -10,6 +10,16 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $rls$
                    WHEN 'bigint'::regtype THEN '-9223372036854775808' END
 $rls$;
 
+-- A value that none is greater than, nor any project's name; null: none is known.
+CREATE OR REPLACE FUNCTION rls_operator.greatest_of(type oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
+  SELECT CASE WHEN type IN ('text'::regtype, 'varchar'::regtype)
+              -- No character comes after it in any collation; project_registry refuses names that have it.
+              THEN CASE WHEN current_setting('server_encoding') = 'UTF8' THEN repeat(chr(1114111), 4) END
+              WHEN type = 'uuid'::regtype THEN 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+              ELSE (-1 - rls_operator.least_of(type)::numeric)::text END
+$rls$;
+
 -- What is below a domain.
 CREATE OR REPLACE FUNCTION rls_operator.base_type(type oid) RETURNS oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
@@ -202,6 +212,8 @@ DECLARE
   key       text;
   key_names text;
   least     text;
+  upper     text := '';  -- AND col <= the greatest value, where that is known to be true
+  beyond    boolean;
   collated  text;
   readable  text;
   own       text;
@@ -280,6 +292,14 @@ BEGIN
   collated := coalesce(collated, '');
   least := least || collated;
   readable := format('%1$s = ANY ((SELECT a.readable::%2$s[]%3$s::%2$s[]%4$s)', col, type, access, collated);
+  -- A condition that is always true, for the planner: of an open range it thinks that a third of the table is in it, and
+  -- reads all of it; of one with two ends, that few rows are, and looks into the index.
+  IF rls_operator.greatest_of(base) IS NOT NULL
+     AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisvalid AND i.indkey[0] = attribute.attnum) THEN
+    upper := format('%s <= %L::%s%s', col, rls_operator.greatest_of(base), type, collated);
+    EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE NOT %s)', relation_name, upper) INTO beyond;
+    upper := CASE WHEN beyond THEN '' ELSE ' AND ' || upper END;
+  END IF;
   own := format('%s = (SELECT nullif(a.project_id, %L)::%s%s%s', col, '', type, access, collated);
   DECLARE
     -- What is open without a look at the row: in quiet form shadow, too, whose notes nobody writes there.
@@ -288,9 +308,11 @@ BEGIN
     nullable   boolean := NOT attribute.attnotnull;
     note       text;
   BEGIN
-    reads := format('%s >= (SELECT CASE WHEN %s THEN %s END%s OR %s', col, may_read, least, access, readable);
-    writes := format('%s >= (SELECT CASE WHEN %s THEN %s END%s OR %s', col, may_write, least, access, own);
-    noting := format('%s >= (SELECT CASE WHEN a.noting THEN %s END%s', col, least, access);
+    -- The own rows first: then nothing else is asked, neither of the row nor of effective_access.
+    reads := format('%s OR (%s >= (SELECT CASE WHEN %s THEN %s END%s%s) OR %s', own, col, may_read, least, access, upper,
+                    readable);
+    writes := format('%s OR %s >= (SELECT CASE WHEN %s THEN %s END%s', own, col, may_write, least, access);
+    noting := format('%s >= (SELECT CASE WHEN a.noting THEN %s END%s%s', col, least, access, upper);
     IF nullable THEN
       reads := reads || format(' OR (%s IS NULL AND (SELECT %s%s)', col, may_read, access);
       writes := writes || format(' OR (%s IS NULL AND (SELECT %s%s)', col, may_write, access);

@@ -126,6 +126,7 @@ class Strangers : public StoreTest, public testing::WithParamInterface<Stranger>
     return begin + " WHERE " + s.tenant + "::text <> $$" + s.project + "$$";
   }
 
+  std::string reach(const std::string& context);
   /// The definitions of all that is theirs.
   std::string definitions() {
     // By the catalogue, not pg_dump: that of one version refuses a server of a newer one.
@@ -260,6 +261,56 @@ std::string text_of(const api::AdoptedStatus& adopted) {
   return out + "evidence " + adopted.evidence.state + ", " + std::to_string(adopted.evidence.recorded) +
          " of " + std::to_string(adopted.evidence.tables) + (adopted.evidence.reads ? ", reads" : "") +
          (adopted.evidence.message.empty() ? "" : ": ") + adopted.evidence.message + "\n";
+}
+
+/// What a transaction of the application in that context (none: unset) may do to the rows of the project, and
+/// to those of others: "read own/foreign, update …": numbers of rows, ! where refused.
+std::string Strangers::reach(const std::string& context) {
+  const Stranger& s = GetParam();
+  const auto count = [&](const std::string& begin, bool own, bool rows_returned) {
+    pqxx::connection connection(at_theirs(uri("app_user", kAppPassword)));
+    pqxx::work work(connection);
+    try {
+      if (!context.empty())
+        work.exec("SELECT " + connection.quote_name(s.schema) + ".set_project_context(" +
+                  work.quote(context) + ")");
+      const pqxx::result result = work.exec(begin + " WHERE " + s.tenant + "::text " + (own ? "=" : "<>") +
+                                            " " + work.quote(std::string(s.project)));
+      return std::to_string(rows_returned ? result.size() : result.affected_rows());
+    } catch (const pqxx::sql_error&) {
+      return std::string("!");
+    }
+  };
+  std::string out;
+  const std::string data = s.data;
+  const std::pair<std::string, std::string> commands[] = {
+      {"read", "SELECT 1 FROM " + data},
+      {"update", "UPDATE " + data + " SET label = label"},
+      {"delete", "DELETE FROM " + data},
+  };
+  for (const auto& [name, begin] : commands) {
+    out += (out.empty() ? "" : ", ") + name + " " + count(begin, true, name == "read") + "/" +
+           count(begin, false, name == "read");
+  }
+  return out;
+}
+
+// Isolation as their own policies give it, in each phase. All of them leak in one way: a session that sets no
+// context reads and changes everything, whatever the phases are; no policy of theirs asks for one. The
+// posture probe with an unset context is there to find that (design 3-database, Posture checks).
+TEST_P(Strangers, R_A5_IsolationInEachPhaseAgainstTheRows) {
+  const Stranger& s = GetParam();
+  open();
+  const std::string others = std::to_string(s.others);
+  const std::string everything = "read 3/" + others + ", update 3/" + others + ", delete 3/" + others;
+  const std::string own = "read 3/0, update 3/0, delete 3/0";
+  Phase at = Phase::pending;
+  for (const Phase phase : kPhases) {
+    if (phase != at) must_go(s.project, at, phase);
+    at = phase;
+    EXPECT_EQ(reach(s.project), phase < Phase::enforcing ? everything : own) << to_string(phase);
+    EXPECT_EQ(reach(""), everything) << to_string(phase);
+  }
 }
 
 TEST_P(Strangers, AreDescribed) {
