@@ -70,14 +70,7 @@ void Reconciler::process(const Queue::Batch& batch) {
       if (!outcome.error) outcome.error = work_on(*open, items, database->spec.policy, whole);
       again = managed && !outcome.error && (any_moved(items) || (!whole && any_unregistered(items)));
       if (whole && !outcome.error) {
-        auto counted = open->database->count_by_phase();
-        auto described = counted ? open->database->describe() : counted.error();
-        if (described) {
-          outcome.projects = std::move(counted).value();
-          if (!managed) outcome.adopted = std::move(described).value();
-        } else {
-          outcome.error = described.error();
-        }
+        outcome.error = describe(*open, managed, outcome);
       }
       if (outcome.error) {
         outcome.facts.reset();
@@ -185,6 +178,18 @@ std::optional<Error> Reconciler::tend(Sessions::Open& open, const api::RlsDataba
              {"database", database.meta.name.name},
              {"reason", report.error().reason},
              {"err", report.error().message}});
+  return std::nullopt;
+}
+
+/// What the status of the database itself tells.
+std::optional<Error> Reconciler::describe(Sessions::Open& open, bool managed, DatabaseOutcome& outcome) {
+  auto counted = open.database->count_by_phase();
+  if (!counted) return counted.error();
+  outcome.projects = std::move(counted).value();
+  if (managed) return std::nullopt;
+  auto described = open.database->describe();
+  if (!described) return described.error();
+  outcome.adopted = std::move(described).value();
   return std::nullopt;
 }
 

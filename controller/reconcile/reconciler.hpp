@@ -68,6 +68,7 @@ class Reconciler {
   std::vector<Item> items_of(const Queue::Batch& batch, bool whole);
   std::optional<Error> tend(Sessions::Open& open, const api::RlsDatabase& database,
                             const std::vector<Item>& items, DatabaseOutcome& outcome);
+  static std::optional<Error> describe(Sessions::Open& open, bool managed, DatabaseOutcome& outcome);
   std::optional<Error> work_on(Sessions::Open& open, std::vector<Item>& items,
                                const api::DatabasePolicy& policy, bool whole);
   std::optional<Error> observe(Sessions::Open& open, std::vector<Item*>& items,

@@ -144,6 +144,9 @@ DECLARE
   refused text;
 BEGIN
   DELETE FROM rls_operator.table_state s WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relid);
+  UPDATE rls_operator.table_state s SET name = format('%I.%I', n.nspname, c.relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.oid = s.relid AND s.name <> format('%I.%I', n.nspname, c.relname);
   UPDATE rls_operator.runtime r SET wish = new_wish WHERE r.wish <> new_wish;
   IF projects IS NOT NULL THEN
     SELECT string_agg(r.problem, '; ') INTO refused FROM (SELECT * FROM rls_operator.register(projects) LIMIT 3) r;

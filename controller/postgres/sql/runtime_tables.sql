@@ -214,6 +214,7 @@ DECLARE
   least     text;
   upper     text := '';  -- AND col <= the greatest value, where that is known to be true
   beyond    boolean;
+  ours      boolean;
   collated  text;
   readable  text;
   own       text;
@@ -241,6 +242,8 @@ BEGIN
     END IF;
   END IF;
 
+  -- Where our policies are and no row of table_state (a restored database), security was switched on by us.
+  ours := EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = relation AND p.polname LIKE 'rls\_operator\_%');
   FOR policy IN SELECT p.polname FROM pg_policy p WHERE p.polrelid = relation AND p.polname LIKE 'rls\_operator\_%' LOOP
     EXECUTE format('DROP POLICY %I ON %s', policy.polname, relation_name);
   END LOOP;
@@ -278,7 +281,8 @@ BEGIN
   END IF;
   IF state.id IS NULL THEN
     INSERT INTO rls_operator.table_state (relid, name, project_column, form, fingerprint, had_security, had_force)
-    VALUES (relation, relation_name, project_column, wanted, '', class.relrowsecurity, class.relforcerowsecurity)
+    VALUES (relation, relation_name, project_column, wanted, '', class.relrowsecurity AND NOT ours,
+            class.relforcerowsecurity AND NOT ours)
     RETURNING * INTO state;
   END IF;
 

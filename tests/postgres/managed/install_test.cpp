@@ -189,5 +189,24 @@ TEST_F(ManagedInstall, ATableIsNotTakenOutWhileAProjectIsBeyondPending) {
   EXPECT_EQ(value("SELECT relrowsecurity FROM pg_class WHERE oid = 'app.loose'::regclass"), "f");
 }
 
+// A restored database has the policies, and other numbers for its tables.
+TEST_F(ManagedInstall, AfterARestoreItIsKnownWhoSwitchedSecurityOn) {
+  open();
+  tend();
+  sql("UPDATE rls_operator.table_state SET relid = relid::bigint + 1000000");
+  EXPECT_EQ(tend().status.protected_tables, 8);
+  EXPECT_EQ(value("SELECT count(*) FROM pg_policy WHERE polrelid = 'app.nodes'::regclass"), "4");
+  EXPECT_EQ(value("SELECT count(*) FROM rls_operator.table_state WHERE had_security OR had_force"), "0");
+}
+
+TEST_F(ManagedInstall, ATableThatIsRenamedStaysProtectedUnderItsNewName) {
+  open();
+  tend();
+  sql("ALTER TABLE app.nodes RENAME TO vertices");
+  const RuntimeReport report = tend();
+  EXPECT_EQ(report.status.not_ready_because, "");
+  EXPECT_EQ(value("SELECT name FROM rls_operator.table_state WHERE relid = 'app.vertices'::regclass"), "app.vertices");
+}
+
 }  // namespace
 }  // namespace rls::postgres
