@@ -34,7 +34,8 @@ bool is_plain_name(std::string_view name) {
 }
 
 struct Installed {
-  std::int64_t version = 0;  ///< 0: not installed
+  bool there = false;
+  std::int64_t version = 0;
   std::string schema;
 };
 
@@ -46,7 +47,7 @@ Result<Installed> read_installed(Connection& connection) {
   const Reply reply = connection.run("runtime_state", sql::runtime_state);
   if (!reply.ok()) return to_error(*reply.failure, "read rls_operator.runtime");
   if (reply.rows.size() == 0) return Installed{};
-  return Installed{reply.rows.integer(0, 0), std::string(reply.rows.text(0, 1))};
+  return Installed{true, reply.rows.integer(0, 0), std::string(reply.rows.text(0, 1))};
 }
 
 /// Of the tables that people know by name, one that is there already and not ours.
@@ -73,8 +74,8 @@ Result<void> run_scripts(Connection& connection, const Timeouts& timeouts, std::
     return to_error(*locked.failure, kDoing);
   const auto found = read_installed(connection);
   if (!found) return found.error();
-  if (found->version == kRuntimeVersion && !again) return {};
-  if (found->version == 0) {
+  if (found->there && found->version == kRuntimeVersion && !again) return {};
+  if (!found->there) {
     if (auto foreign = refuse_foreign(connection, schema); !foreign) return foreign.error();
   }
   std::string script = with_schema(sql::runtime_1, schema);
@@ -310,7 +311,7 @@ Result<void> install_runtime(Connection& connection, const Timeouts& timeouts, s
                                         " of a newer operator; this one knows " +
                                         std::to_string(kRuntimeVersion));
   }
-  if (found->version != 0 && found->schema != schema) {
+  if (found->there && found->schema != schema) {
     return terminal("RuntimeElsewhere", "the managed runtime of database " + hello.database +
                                             " is installed in schema " + quoted(found->schema, 63) +
                                             ": set spec.runtime.schema back to it");

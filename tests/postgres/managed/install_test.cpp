@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <thread>
+
 #include "tests/postgres/managed/fixture.hpp"
 
 namespace rls::postgres {
@@ -189,6 +192,48 @@ TEST_F(ManagedInstall, ATableIsNotTakenOutWhileAProjectIsBeyondPending) {
   EXPECT_EQ(value("SELECT relrowsecurity FROM pg_class WHERE oid = 'app.loose'::regclass"), "f");
 }
 
+TEST_F(ManagedInstall, AnOlderRuntimeIsUpgradedInPlace) {
+  open();
+  tend();
+  bring("a", Phase::shadow);
+  as("a", "SELECT * FROM app.nodes");
+  sql("UPDATE rls_operator.runtime SET version = 0; DROP FUNCTION rls_operator.tend(jsonb, jsonb, interval)");
+  store = make();
+  open();
+  EXPECT_EQ(tend().status.version, 1);
+  EXPECT_EQ(see("a").violations.count, 1);
+  sql("UPDATE rls_operator.runtime SET version = 99");
+  store = make();
+  const auto facts = store->open(claimant);
+  ASSERT_FALSE(facts.ok());
+  EXPECT_EQ(facts.error().reason, "SchemaTooNew");
+}
+
+TEST_F(ManagedInstall, TwoAtOnceAreHarmless) {
+  std::vector<std::thread> threads;
+  std::atomic<int> ready{0};
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&] {
+      const auto one = make();
+      for (int tries = 0; tries < 20; ++tries) {
+        // Both lead, for this once: the same epoch, as two connections of one operator have.
+        if (!one->open(claimant)) continue;
+        const auto report = one->tend(wish);
+        if (report && *report && (*report)->status.not_ready_because.empty()) {
+          ++ready;
+          return;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(ready, 2);
+  EXPECT_EQ(
+      value("SELECT count(*) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = "
+            "'app'::regnamespace"),
+      "32");
+}
+
 // A restored database has the policies, and other numbers for its tables.
 TEST_F(ManagedInstall, AfterARestoreItIsKnownWhoSwitchedSecurityOn) {
   open();
@@ -205,7 +250,8 @@ TEST_F(ManagedInstall, ATableThatIsRenamedStaysProtectedUnderItsNewName) {
   sql("ALTER TABLE app.nodes RENAME TO vertices");
   const RuntimeReport report = tend();
   EXPECT_EQ(report.status.not_ready_because, "");
-  EXPECT_EQ(value("SELECT name FROM rls_operator.table_state WHERE relid = 'app.vertices'::regclass"), "app.vertices");
+  EXPECT_EQ(value("SELECT name FROM rls_operator.table_state WHERE relid = 'app.vertices'::regclass"),
+            "app.vertices");
 }
 
 }  // namespace

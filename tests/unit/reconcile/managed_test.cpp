@@ -1,0 +1,110 @@
+// The reconciler and a managed runtime: tended with each look at the whole database, and never in the way of
+// a step down.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controller/reconcile/reconciler.hpp"
+#include "tests/unit/reconcile/fakes.hpp"
+
+namespace rls::reconcile {
+namespace {
+
+struct Managed : testing::Test {
+  Managed() {
+    api::RlsDatabase database = *bench.caches.databases.get({Bench::kNamespace, "main"});
+    database.spec.mode = api::RuntimeMode::managed;
+    database.spec.schema = "rls";
+    database.spec.tables = {{"app.*", "project_id"}};
+    database.meta.resource_version = "2";
+    bench.caches.databases.replace_all({database});
+    bench.world.runtime.emplace().status.version = 1;
+    bench.world.runtime->status.tables = 3;
+  }
+  api::DatabaseStatus database_status() {
+    return bench.caches.databases.get({Bench::kNamespace, "main"})->status;
+  }
+  std::string database_reason(const char* type) {
+    const auto status = database_status();
+    const api::Condition* const condition = api::find_condition(status.conditions, type);
+    return condition == nullptr ? "" : condition->reason;
+  }
+  Bench bench;
+};
+
+TEST_F(Managed, IsTendedWithTheTablesAndTheAccessOfItsMigrations) {
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::pending, [](auto& m) {
+    m.spec.access = api::AccessSpec{api::AccessSpec::Level::shared, {"io"}};
+  });
+  bench.apply("unregistered", Phase::pending);
+  bench.look_at_database();
+  ASSERT_FALSE(bench.world.wishes.empty());
+  const postgres::RuntimeWish& wish = bench.world.wishes.front();
+  EXPECT_EQ(wish.tables, (std::vector<api::TableSpec>{{"app.*", "project_id"}}));
+  ASSERT_EQ(wish.projects.size(), 1U);
+  EXPECT_EQ(wish.projects[0].project, "sm");
+  EXPECT_EQ(database_reason("Ready"), "Managed");
+  EXPECT_EQ(database_status().runtime->tables, 3);
+  EXPECT_FALSE(database_status().adopted.has_value());
+}
+
+TEST_F(Managed, WhoMovedLetsTheTablesBeLookedAtAtOnce) {
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow);
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::shadow);
+  EXPECT_EQ(bench.world.wishes.size(), 1U);
+}
+
+TEST_F(Managed, WhoIsNotRegisteredYetIsRegisteredAtOnce) {
+  bench.apply("new", Phase::shadow, [](auto& m) { m.spec.access.emplace(); });
+  bench.reconcile("new");
+  EXPECT_EQ(bench.world.wishes.size(), 1U);
+  bench.apply("typo", Phase::shadow);
+  bench.reconcile("typo");
+  EXPECT_EQ(bench.world.wishes.size(), 1U) << "nothing would register it";
+}
+
+TEST_F(Managed, R_A4_AStepDownNeedsNoRuntime) {
+  bench.world.projects["sm"] = {.phase = Phase::enforcing, .last_ours = Phase::enforcing};
+  bench.world.tend_error = terminal("DatabaseError", "cannot tend the managed runtime: somebody broke it");
+  bench.apply("sm", Phase::pending);
+  bench.look_at_database();
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+  EXPECT_EQ(database_reason("Ready"), "TablesNotProtected");
+  EXPECT_EQ(database_reason("Reachable"), "Connected");
+}
+
+TEST_F(Managed, ADatabaseThatIsAwayIsUnreachableNotUnprotected) {
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::pending);
+  bench.world.tend_error = transient("DatabaseUnreachable", "gone");
+  bench.look_at_database();
+  EXPECT_EQ(database_reason("Ready"), "DatabaseUnreachable");
+}
+
+TEST_F(Managed, DriftIsToldUntilItIsGone) {
+  bench.world.runtime->status.drift = {"policies of app.nodes are not those that were installed; put back"};
+  bench.look_at_database();
+  EXPECT_EQ(database_reason("Drifted"), "RuntimeChanged");
+  bench.world.runtime->status.drift.clear();
+  bench.look_at_database();
+  EXPECT_EQ(database_reason("Drifted"), "");
+}
+
+TEST_F(Managed, SpecAccessOnAnAdoptedDatabaseIsRefused) {
+  api::RlsDatabase database = *bench.caches.databases.get({Bench::kNamespace, "main"});
+  database.spec.mode = api::RuntimeMode::adopted;
+  database.meta.resource_version = "3";
+  bench.caches.databases.replace_all({database});
+  bench.world.projects["sm"] = {};
+  bench.apply("sm", Phase::shadow, [](auto& m) { m.spec.access.emplace(); });
+  bench.reconcile("sm");
+  EXPECT_EQ(bench.reason("sm"), "InvalidSpec");
+  EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
+  EXPECT_TRUE(bench.world.wishes.empty());
+}
+
+}  // namespace
+}  // namespace rls::reconcile
