@@ -169,7 +169,8 @@ void StatusWriter::send(StatusWrite write) {
 void StatusWriter::settle(const StatusWrite& write, const Before& before, Result<std::string> result) {
   bool again = false, closed = false;
   const bool written = result.ok();
-  std::optional<std::chrono::seconds> pause;
+  constexpr std::chrono::seconds kNone{0};
+  const std::chrono::seconds pause = written ? kNone : result.error().retry_after.value_or(kNone);
   if (written) {
     remember(write, before, std::move(result).value());
   } else if (result.error().kind == ErrorKind::terminal) {
@@ -192,15 +193,14 @@ void StatusWriter::settle(const StatusWrite& write, const Before& before, Result
                  {"err", result.error().message}});
     }
   }
-  if (!written) pause = result.error().retry_after;
   {
     const std::lock_guard lock(mutex_);
     --in_flight_;
     closed = closed_;
     Slot& slot = slots_[write.key];
     slot.in_flight = false;
-    if (pause) {
-      const auto until = clock_.steady() + *pause;
+    if (pause > kNone) {
+      const auto until = clock_.steady() + pause;
       if (until > paused_until_) {
         paused_until_ = until;
         pausing_.notify_all();

@@ -74,6 +74,30 @@ TEST_F(Managed, FromNothingToEnforcedOnEvidence) {
   EXPECT_THAT(as("sm", "SELECT count(*) FROM shop.orders").out, HasSubstr("21"));
 }
 
+TEST_F(Managed, RlsctlFindsTheDatabaseByItsObject) {
+  ASSERT_EQ(world_.migrate("sm", "sm", "shadow", "  access: {level: isolated}\n").exit_code, 0);
+  ASSERT_TRUE(reaches("sm", "shadow"));
+  ASSERT_TRUE(world_.eventually(
+      [&] { return world_.field("main", "status.runtime.evidence.state", "rlsdatabase") == "Complete"; }));
+  as("sm", "SELECT count(*) FROM shop.orders");
+  const auto rlsctl = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), RLS_CTL_BINARY);
+    arguments.insert(arguments.end(), {"--database", "main", "--namespace", world_.ns()});
+    return run(arguments);
+  };
+  const Output list = rlsctl({"review", "list", "sm"});
+  ASSERT_TRUE(list.ok()) << list.out;
+  EXPECT_THAT(list.out, HasSubstr("shop.orders SELECT (candidate)"));
+  const Output fixed = rlsctl({"review", "fixed", list.out.substr(0, 16), "--by", "ann"});
+  EXPECT_TRUE(fixed.ok()) << fixed.out;
+  EXPECT_EQ(world_.sql("SELECT verdict || ' ' || by FROM rls_operator.review"), "fixed ann");
+  const Output missing =
+      run({RLS_CTL_BINARY, "review", "list", "--database", "nowhere", "--namespace", world_.ns()});
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.out, HasSubstr("✗ NotFound"));
+  EXPECT_THAT(list.out + missing.out, testing::Not(HasSubstr(world_.operator_password())));
+}
+
 TEST_F(Managed, TransactionsAreWaitedFor) {
   ASSERT_EQ(
       world_.migrate("io", "io", "enforcing", "  gates: {shadowSoak: 0s, minTransactions: 20}\n").exit_code,
