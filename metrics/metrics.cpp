@@ -236,6 +236,20 @@ void append_databases(std::string& out, const Sums& sums) {
   }
 }
 
+void append_runtimes(std::string& out, const std::vector<RuntimeSample>& runtimes) {
+  if (runtimes.empty()) return;
+  const auto family = [&](Id id, auto value_of) {
+    append_head(out, info(id));
+    for (const RuntimeSample& runtime : runtimes) {
+      append_sample(out, info(id), {{"namespace", runtime.database.ns}, {"database", runtime.database.name}},
+                    static_cast<double>(value_of(runtime)));
+    }
+  };
+  family(Id::database_tables_unprotected,
+         [](const RuntimeSample& runtime) { return runtime.tables_unprotected; });
+  family(Id::database_runtime_changed, [](const RuntimeSample& runtime) { return runtime.changed ? 1 : 0; });
+}
+
 void append_queue(std::string& out, const QueueSample& queue) {
   const auto one = [&out](Id id, double value) {
     append_head(out, info(id));
@@ -342,6 +356,7 @@ bool Scrape::next(std::string& text) {
       projects_ = sources.projects();
       append_databases(text, sum_up(projects_));
     }
+    if (sources.runtimes) append_runtimes(text, sources.runtimes());
     if (!sources.projects || !metrics_.options_.projects) family_ = kProjectFamilies.size();
     return true;
   }

@@ -52,6 +52,13 @@ struct RequestSample {
   std::uint64_t count = 0;
 };
 
+/// A database with a managed runtime.
+struct RuntimeSample {
+  api::ObjectName database;
+  std::int64_t tables_unprotected = 0;
+  bool changed = false;  ///< by somebody else
+};
+
 struct QueueSample {
   std::size_t depth = 0;
   std::uint64_t adds = 0;
@@ -64,6 +71,7 @@ struct QueueSample {
 struct Sources {
   std::function<ProjectSnapshot()> projects;  ///< once a scrape
   std::function<void(const std::function<void(const RequestSample&)>&)> requests;
+  std::function<std::vector<RuntimeSample>()> runtimes;
   std::function<QueueSample()> queue;
 };
 

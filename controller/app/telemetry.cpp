@@ -47,6 +47,7 @@ Telemetry::Telemetry(const Options& options, const reconcile::Caches& caches, co
       tell({code, seen.method, seen.count});
     }
   };
+  sources.runtimes = [this] { return runtimes(); };
   sources.queue = [&queue] {
     const auto stats = queue.stats();
     return metrics::QueueSample{stats.due, stats.adds, stats.retries, stats.longest_wait};
@@ -74,6 +75,21 @@ metrics::ProjectSnapshot Telemetry::projects() const {
   const std::size_t count = migrations.size();
   return {count, [migrations = std::move(migrations), now = clock_.now()](
                      std::size_t index, const auto& tell) { tell_of(*migrations[index], now, tell); }};
+}
+
+std::vector<metrics::RuntimeSample> Telemetry::runtimes() const {
+  std::vector<metrics::RuntimeSample> out;
+  if (!leads_) return out;
+  for (const auto& database : caches_.databases.all()) {
+    const auto& runtime = database->status.runtime;
+    if (!runtime) continue;
+    // In the wrong form is not protected as the phases ask, either.
+    const std::int64_t lacking = runtime->tables - runtime->protected_tables;
+    const bool ready = runtime->not_ready_because.empty();
+    out.push_back(
+        {database->meta.name, std::max<std::int64_t>(lacking, ready ? 0 : 1), !runtime->drift.empty()});
+  }
+  return out;
 }
 
 void Telemetry::transition(Phase from, Phase to, reconcile::Moved result) {

@@ -31,6 +31,7 @@ class Telemetry final : public reconcile::Observer {
 
  private:
   [[nodiscard]] metrics::ProjectSnapshot projects() const;
+  [[nodiscard]] std::vector<metrics::RuntimeSample> runtimes() const;
 
   const reconcile::Caches& caches_;
   const Clock& clock_;

@@ -122,6 +122,8 @@ TEST_F(Managed, ATableThatCannotBeProtectedIsSaidSo) {
   ASSERT_TRUE(world_.eventually(
       [&] { return world_.condition("main", "Ready", "rlsdatabase") == "False/TablesNotProtected"; }));
   EXPECT_THAT(world_.message("main", "rlsdatabase"), HasSubstr("shop.invoices: its owner is postgres"));
+  EXPECT_THAT(world_.http("/metrics").out, HasSubstr("rls_database_tables_unprotected{namespace=\"" +
+                                                     world_.ns() + "\",database=\"main\"} 1"));
   world_.sql("ALTER TABLE shop.invoices OWNER TO e2e_managed_owner");
   EXPECT_TRUE(
       world_.eventually([&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));

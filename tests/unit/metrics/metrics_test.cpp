@@ -56,6 +56,7 @@ Sources sources() {
     visit({"200", "GET", 7});
     visit({"409", "PUT", 1});
   };
+  out.runtimes = [] { return std::vector<RuntimeSample>{{{"shop", "main"}, 2, true}}; };
   out.queue = [] { return QueueSample{4, 100, 2, Seconds{1.5}}; };
   return out;
 }
