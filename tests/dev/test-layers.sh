@@ -59,7 +59,8 @@ runtime base
 metrics api base
 reconcile postgres kube runtime decide api base metrics
 app postgres kube leader runtime decide api base metrics reconcile
-main postgres kube leader runtime decide api base metrics reconcile app'
+ctl postgres kube decide api base reconcile
+main postgres kube leader runtime decide api base metrics reconcile app ctl'
 }
 
 test_vendor_header_in_a_header() {

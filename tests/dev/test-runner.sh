@@ -71,7 +71,9 @@ test_levels() {
   same "$(last_line e2e)" "0 passed, 1 failed"
   fails run_test e2e
 
-  same "$(KUBECONFIG=/mine DATABASE_URL=/mine PGUSER=me last_line unit postgres)" "4 passed, 0 failed"
+  same "$(KUBECONFIG=/mine DATABASE_URL=/mine PGUSER=me last_line unit postgres --postgres-version 15)" "4 passed, 0 failed"
+  same "$(last_line postgres)" "6 passed, 0 failed" # one on each version
+  fails run_test postgres --postgres-version 12
   same "$(ls tree/.run)" ""
 
   # What does not compile fails every level that needs it, with the compiler's message.

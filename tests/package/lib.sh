@@ -30,7 +30,16 @@ namespace() {
 }
 
 # no_crds: the API server forgets our kinds, and with them every object of theirs.
-no_crds() { kubectl delete --ignore-not-found --filename "$checkout/crds" --wait >/dev/null; }
+# Asked for, not waited for by kubectl: its wait sometimes goes on for minutes after they are gone.
+no_crds() {
+  local tries
+  kubectl delete --ignore-not-found --filename "$checkout/crds" --wait=false >/dev/null
+  for ((tries = 0; tries < 300; tries++)); do
+    [[ -n $(kubectl get --ignore-not-found --filename "$checkout/crds" --output name) ]] || return 0
+    sleep 0.1
+  done
+  fail "the CRDs are still there after half a minute"
+}
 
 # can YES-OR-NO ACCOUNT VERB RESOURCE...: may the service account NAMESPACE/NAME?
 can() {
