@@ -161,7 +161,8 @@ $rls$;
 CREATE OR REPLACE FUNCTION rls_operator.register(wish jsonb) RETURNS TABLE (project text, problem text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
 DECLARE
-  bad jsonb;
+  bad  jsonb;
+  good jsonb;
 BEGIN
   SELECT coalesce(jsonb_object_agg(w.name, w.problem), '{}') INTO bad FROM (
     SELECT n.name, min(format('%L cannot be a value of column %I of %s: every query there would fail', n.name, s.project_column,
@@ -172,25 +173,27 @@ BEGIN
     JOIN pg_attribute a ON a.attrelid = s.relid AND a.attname = s.project_column
     WHERE NOT rls_operator.is_value_of(n.name, rls_operator.base_type(a.atttypid))
     GROUP BY n.name) w;
-  CREATE TEMP TABLE rls_wish ON COMMIT DROP AS
-  SELECT w.project AS name, w.level, ARRAY(SELECT t FROM jsonb_array_elements_text(w.readable) AS t WHERE NOT bad ? t) AS readable
-  FROM jsonb_to_recordset(wish) AS w(project text, level text, readable jsonb) WHERE NOT bad ? w.project;
+  SELECT coalesce(jsonb_agg(jsonb_build_object('name', e ->> 'project', 'level', e ->> 'level', 'readable',
+           (SELECT coalesce(jsonb_agg(t), '[]') FROM jsonb_array_elements_text(e -> 'readable') AS t WHERE NOT bad ? t))), '[]')
+  INTO good
+  FROM jsonb_array_elements(wish) e WHERE NOT bad ? (e ->> 'project');
 
   INSERT INTO {{schema}}.project_registry AS r (project_id, access_level)
-  SELECT w.name, w.level FROM pg_temp.rls_wish w
+  SELECT w.name, w.level FROM jsonb_to_recordset(good) AS w(name text, level text)
   ON CONFLICT (project_id) DO UPDATE SET access_level = excluded.access_level
   WHERE r.access_level <> excluded.access_level;
   -- Whom they may read must be there, too.
   INSERT INTO {{schema}}.project_registry (project_id)
-  SELECT DISTINCT t FROM pg_temp.rls_wish w, unnest(w.readable) AS t ON CONFLICT DO NOTHING;
+  SELECT DISTINCT t FROM jsonb_to_recordset(good) AS w(readable text[]), unnest(w.readable) AS t ON CONFLICT DO NOTHING;
   INSERT INTO {{schema}}.rls_migration_status (project_id)
   SELECT r.project_id FROM {{schema}}.project_registry r
   WHERE NOT EXISTS (SELECT FROM {{schema}}.rls_migration_status s WHERE s.project_id = r.project_id)
   ON CONFLICT DO NOTHING;
-  DELETE FROM {{schema}}.project_read_permissions p USING pg_temp.rls_wish w
+  DELETE FROM {{schema}}.project_read_permissions p USING jsonb_to_recordset(good) AS w(name text, readable text[])
   WHERE p.reader = w.name AND p.target <> ALL (w.readable);
   INSERT INTO {{schema}}.project_read_permissions (reader, target)
-  SELECT w.name, t FROM pg_temp.rls_wish w, unnest(w.readable) AS t ON CONFLICT DO NOTHING;
+  SELECT w.name, t FROM jsonb_to_recordset(good) AS w(name text, readable text[]), unnest(w.readable) AS t
+  ON CONFLICT DO NOTHING;
   RETURN QUERY SELECT b.key, b.value FROM jsonb_each_text(bad) b;
 END
 $rls$;

@@ -85,6 +85,8 @@ void ManagedTest::SetUp() {
     rights.owners = {"managed_owner"};
     pqxx::connection there(uri());
     run(there, bootstrap_sql(rights));
+    // Hardened, as some are: nobody may make temporary tables.
+    run(there, "REVOKE TEMPORARY ON DATABASE " + name_ + " FROM PUBLIC");
     run(there, "ALTER ROLE managed_operator PASSWORD 'managed-password'");
     run(there, kApplication);
   }
