@@ -187,8 +187,8 @@ std::string describe_blocker(OpenDatabase& database, const std::string& table) {
 /// Works on the tables one by one; what went wrong with one is told and hurts no other.
 class Keeper {
  public:
-  Keeper(OpenDatabase& database, const Tables& seen)
-      : database_(database), seen_(seen), until_(std::chrono::steady_clock::now() + kPatience) {}
+  explicit Keeper(OpenDatabase& database)
+      : database_(database), until_(std::chrono::steady_clock::now() + kPatience) {}
 
   /// An Error: no table can be worked on any further.
   std::optional<Error> bring(const Table& table, const std::string& form);
@@ -204,7 +204,6 @@ class Keeper {
   std::optional<Error> note(const Table& table, const Error& error);
 
   OpenDatabase& database_;
-  const Tables& seen_;
   const std::chrono::steady_clock::time_point until_;
   std::map<std::string, std::string> problems_;
   bool changed_ = false;
@@ -352,7 +351,7 @@ Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
     }
     tell("functions, triggers or rights of the runtime are not those that were installed", mends);
   }
-  Keeper keeper(database, *seen);
+  Keeper keeper(database);
   for (const Table& table : seen->tables) {
     std::optional<Error> error;
     if (table.drifted) {
