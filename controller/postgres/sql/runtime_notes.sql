@@ -202,22 +202,50 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
   SELECT count(*) FROM gone
 $rls$;
 
+-- Rights of others to write what is ours. To read it may be granted to whom a DBA likes.
+CREATE OR REPLACE FUNCTION rls_operator.foreign_rights() RETURNS TABLE (relation regclass, grantee oid, privilege text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
+  SELECT c.oid::regclass, x.grantee, x.privilege_type
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL aclexplode(c.relacl) x
+  WHERE n.nspname IN ('rls_operator', '{{schema}}') AND c.relkind IN ('r', 'S')
+    AND x.grantee <> c.relowner AND x.privilege_type <> 'SELECT'
+  UNION
+  SELECT c.oid::regclass, x.grantee, x.privilege_type
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid
+  CROSS JOIN LATERAL aclexplode(a.attacl) x
+  WHERE n.nspname IN ('rls_operator', '{{schema}}') AND x.grantee <> c.relowner AND x.privilege_type <> 'SELECT'
+$rls$;
+
 -- What the functions, triggers and policies of the runtime itself are; another value, and somebody has changed them.
 CREATE OR REPLACE FUNCTION rls_operator.runtime_now() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
   WITH ours AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname IN ('rls_operator', '{{schema}}'))
   SELECT md5(concat_ws(E'\n',
-    (SELECT string_agg(concat_ws('|', p.oid, p.xmin, p.proacl), E'\n' ORDER BY p.oid) FROM pg_proc p WHERE p.pronamespace IN (SELECT oid FROM ours)),
+    (SELECT string_agg(concat_ws('|', p.oid, p.prosrc, p.proowner, p.prosecdef, p.proconfig,
+                                 p.provolatile, p.proparallel), E'\n' ORDER BY p.oid) FROM pg_proc p WHERE p.pronamespace IN (SELECT oid FROM ours)),
     (SELECT string_agg(concat_ws('|', t.oid, t.xmin, t.tgenabled), E'\n' ORDER BY t.oid)
      FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
      WHERE c.relnamespace IN (SELECT oid FROM ours) AND NOT t.tgisinternal),
-    (SELECT string_agg(concat_ws('|', c.relname, c.relowner, c.relrowsecurity, c.relacl), E'\n' ORDER BY c.relname)
+    (SELECT string_agg(r::text, E'\n' ORDER BY r::text) FROM rls_operator.foreign_rights() r),
+    (SELECT string_agg(concat_ws('|', c.relname, c.relowner, c.relrowsecurity), E'\n' ORDER BY c.relname)
      FROM pg_class c WHERE c.relnamespace IN (SELECT oid FROM ours) AND c.relkind IN ('r', 'S')),
     (SELECT string_agg(concat_ws('|', p.oid, p.xmin), E'\n' ORDER BY p.oid)
      FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace IN (SELECT oid FROM ours))))
 $rls$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA rls_operator FROM PUBLIC;
+DO $do$
+DECLARE
+  r record;
+BEGIN
+  FOR r IN SELECT * FROM rls_operator.foreign_rights() LOOP
+    EXECUTE format('REVOKE ALL ON %s FROM %s', r.relation, CASE WHEN r.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END);
+  END LOOP;
+END
+$do$;
+GRANT SELECT ON {{schema}}.effective_access TO PUBLIC;
 
 INSERT INTO rls_operator.runtime (schema, version) VALUES ('{{schema}}', 1)
 ON CONFLICT (only_row) DO UPDATE SET version = 1;

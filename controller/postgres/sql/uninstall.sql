@@ -6,7 +6,7 @@ DROP FUNCTION {{schema}}.set_project_context(text), {{schema}}.get_rls_mode(), {
   {{schema}}.note_violation(int, text, boolean, name, text), {{schema}}.note_write() RESTRICT;
 DROP TYPE {{schema}}.migration_phase_enum RESTRICT;
 DROP FUNCTION rls_operator.tend(jsonb, jsonb, interval), rls_operator.drain(), rls_operator.archive(interval, int),
-  rls_operator.review(text[], text, text, text), rls_operator.not_noted(boolean), rls_operator.runtime_now(),
+  rls_operator.review(text[], text, text, text), rls_operator.not_noted(boolean), rls_operator.runtime_now(), rls_operator.foreign_rights(),
   rls_operator.kind_of(text, text, text, text, text, text), rls_operator.phase_began(text),
   rls_operator.set_form(oid, name, text), rls_operator.register(jsonb), rls_operator.register_found(oid, name),
   rls_operator.wanted_form(), rls_operator.tables(), rls_operator.protection_of(oid), rls_operator.is_value_of(text, oid),

@@ -138,6 +138,26 @@ TEST_F(ManagedInstall, AChangedFunctionIsPutBack) {
   EXPECT_EQ(tend().status.drift.size(), 0U);
 }
 
+// An application that may write the phases is not isolated. To read is a DBA's to grant.
+TEST_F(ManagedInstall, ARightToWriteWhatIsOursIsTakenBack) {
+  open();
+  tend();
+  sql("GRANT SELECT ON rls.rls_audit_log TO managed_app");
+  EXPECT_EQ(tend().status.drift.size(), 0U);
+  sql("GRANT UPDATE ON rls.rls_migration_status TO managed_app; GRANT UPDATE (reads_all) ON "
+      "rls.effective_access TO managed_app; "
+      "GRANT INSERT ON rls.project_registry TO PUBLIC");
+  EXPECT_EQ(tend().status.drift.size(), 1U);
+  for (const char* table : {"rls.rls_migration_status", "rls.effective_access", "rls.project_registry"})
+    EXPECT_EQ(value("SELECT has_any_column_privilege('managed_app', '" + std::string(table) +
+                    "', 'UPDATE, INSERT')"),
+              "f")
+        << table;
+  EXPECT_EQ(rows_of("a", "SELECT * FROM rls.rls_audit_log"), 0);  // still may
+  EXPECT_EQ(rows_of("a", "SELECT * FROM rls.effective_access"), 1);
+  EXPECT_EQ(tend().status.drift.size(), 0U);
+}
+
 // R-D1: while all projects are pending nothing is different, for every command; and it can be taken back.
 TEST_F(ManagedInstall, ThePermissiveFoundationChangesNothing) {
   const auto all = [&] {
