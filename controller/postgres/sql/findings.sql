@@ -4,7 +4,7 @@ found AS (
   SELECT 1 AS rank, 'RowSecurityOff' AS id, 'High' AS severity,
          coalesce(quote_ident(pg_get_userbyid(nullif(s.setrole, 0))), 'every role') AS object,
          'row_security is off by ALTER ROLE or ALTER DATABASE: every statement of it on a protected table fails' AS message,
-         'ALTER ROLE … RESET row_security (or ALTER DATABASE)' AS remedy
+         'ALTER ROLE ... RESET row_security (or ALTER DATABASE)' AS remedy
   FROM pg_db_role_setting s
   WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
     AND EXISTS (SELECT FROM unnest(s.setconfig) c WHERE c ~* '^row_security=(off|false|0|no)$')
@@ -35,7 +35,7 @@ found AS (
   FROM p JOIN pg_constraint k ON k.conrelid = p.relid AND k.contype = 'f'
   WHERE (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')) AND cardinality(k.conkey) = 1
   UNION ALL
-  SELECT 5, 'CopyFromFails', 'Low', 'COPY … FROM',
+  SELECT 5, 'CopyFromFails', 'Low', 'COPY ... FROM',
          'COPY FROM fails on tables with row-level security, even for a project in pending',
          'load by INSERT, or as a role with BYPASSRLS'
   WHERE EXISTS (SELECT FROM p)

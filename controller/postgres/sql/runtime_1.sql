@@ -139,7 +139,7 @@ $do$;
 
 CREATE TABLE IF NOT EXISTS {{schema}}.project_registry (
   project_id   varchar(50) PRIMARY KEY CHECK (project_id <> '' AND project_id !~ '[\x01-\x1f\x7f]'
-                                               AND (current_setting('server_encoding') <> 'UTF8' OR strpos(project_id, chr(1114111)) = 0)),
+                                               AND position('\xf48fbfbf'::bytea IN convert_to(project_id, 'UTF8')) = 0),
   access_level text NOT NULL DEFAULT 'ISOLATED' CHECK (access_level IN ('ISOLATED', 'SHARED', 'SUPER')),
   logins       name[],  -- none: any login may set the context
   created_at   timestamptz NOT NULL DEFAULT now()

@@ -54,12 +54,22 @@ BEGIN
   WITH gone AS (DELETE FROM rls_operator.violation_inbox RETURNING *)
   SELECT array_agg(gone::rls_operator.violation_inbox), count(*) INTO taken, notes FROM gone;
   IF notes > 0 THEN
-    WITH note AS (
+    WITH crowded AS MATERIALIZED (  -- statements that are put together anew each time must not make a kind each for ever
+      SELECT v.project_id FROM rls_operator.violation v GROUP BY v.project_id HAVING count(*) >= 1000
+    ),
+    shaped AS (
+      SELECT n.xact, n.number, n.at, n.context, n.table_id, n.operation, n.certain, n.user_name, n.application, n.key,
+             -- Lists of any length are one shape.
+             CASE WHEN n.context IN (SELECT project_id FROM crowded) THEN ''
+                  ELSE regexp_replace(n.query, '\?(\s*,\s*\?)+', '?, ...', 'g') END AS query
+      FROM unnest(taken) n
+    ),
+    note AS (
       SELECT DISTINCT ON (n.xact, n.table_id, n.context) n.*,
              s.name AS table_name,
              CASE n.operation WHEN 's' THEN 'SELECT' WHEN 'i' THEN 'INSERT' WHEN 'u' THEN 'UPDATE' ELSE 'DELETE' END AS command,
              rls_operator.kind_of(n.context, s.name, n.operation::text, n.user_name, n.application, n.query) AS kind
-      FROM unnest(taken) n JOIN rls_operator.table_state s ON s.id = n.table_id
+      FROM shaped n JOIN rls_operator.table_state s ON s.id = n.table_id
       ORDER BY n.xact, n.table_id, n.context, n.certain DESC, n.number
     ),
     logged AS (

@@ -12,12 +12,18 @@ $rls$;
 
 -- A value that none is greater than, nor any project's name; null: none is known.
 CREATE OR REPLACE FUNCTION rls_operator.greatest_of(type oid) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
-  SELECT CASE WHEN type IN ('text'::regtype, 'varchar'::regtype)
-              -- No character comes after it in any collation; project_registry refuses names that have it.
-              THEN CASE WHEN current_setting('server_encoding') = 'UTF8' THEN repeat(chr(1114111), 4) END
-              WHEN type = 'uuid'::regtype THEN 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-              ELSE (-1 - rls_operator.least_of(type)::numeric)::text END
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
+BEGIN
+  IF type = 'uuid'::regtype THEN
+    RETURN 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+  ELSIF type NOT IN ('text'::regtype, 'varchar'::regtype) THEN
+    RETURN (-1 - rls_operator.least_of(type)::numeric)::text;
+  ELSIF current_setting('server_encoding') = 'UTF8' THEN
+    -- No character comes after it in any collation; project_registry refuses names that have it.
+    RETURN repeat(chr(1114111), 4);
+  END IF;
+  RETURN NULL;
+END
 $rls$;
 
 -- What is below a domain.
@@ -156,7 +162,7 @@ BEGIN
 END
 $rls$;
 
--- Registers projects with their access: [{"project": …, "level": "SHARED", "readable": […]}]. Changes what differs. Who
+-- Registers projects with their access: [{"project": ..., "level": "SHARED", "readable": [...]}]. Changes what differs. Who
 -- cannot be registered is left out, and returned.
 CREATE OR REPLACE FUNCTION rls_operator.register(wish jsonb) RETURNS TABLE (project text, problem text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$

@@ -138,6 +138,31 @@ TEST_F(ManagedInstall, AChangedFunctionIsPutBack) {
   EXPECT_EQ(tend().status.drift.size(), 0U);
 }
 
+// Not every database is UTF-8.
+TEST_F(ManagedInstall, WorksInADatabaseOfAnotherEncoding) {
+  const std::string name = value("SELECT current_database()") + "_latin";
+  sql("CREATE DATABASE " + name + " TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'");
+  std::string there = uri();
+  there.replace(there.rfind('/') + 1, std::string::npos, name);
+  {
+    pqxx::connection admin(there);
+    pqxx::nontransaction work(admin);
+    work.exec("GRANT CREATE ON DATABASE " + name +
+              " TO managed_operator; CREATE SCHEMA app AUTHORIZATION managed_owner; CREATE TABLE "
+              "app.t (project_id text); CREATE INDEX ON app.t (project_id); ALTER TABLE app.t OWNER TO "
+              "managed_owner; INSERT INTO "
+              "app.t VALUES ('a')");
+  }
+  std::string as_operator = uri("managed_operator");
+  as_operator.replace(as_operator.rfind('/') + 1, std::string::npos, name);
+  store = make_managed_database(*parse_connection_settings(as_operator), "rls", {}, seam);
+  open();
+  EXPECT_EQ(tend().status.not_ready_because, "");
+  bring("a", Phase::shadow);
+  store.reset();
+  sql("DROP DATABASE " + name + " WITH (FORCE)");
+}
+
 // An application that may write the phases is not isolated. To read is a DBA's to grant.
 TEST_F(ManagedInstall, ARightToWriteWhatIsOursIsTakenBack) {
   open();

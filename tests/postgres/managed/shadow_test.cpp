@@ -142,6 +142,22 @@ TEST_F(ManagedShadow, WhoAndWithWhatIsNotedWithoutValues) {
   EXPECT_THAT(query, testing::Not(HasSubstr("secret-value")));
 }
 
+TEST_F(ManagedShadow, ListsOfAnyLengthAreOneKindAndKindsAreNotEndless) {
+  as("a", "SELECT * FROM app.nodes WHERE id IN (1, 5)");
+  as("a", "SELECT * FROM app.nodes WHERE id IN (1, 5, 9, 13)");
+  tend();
+  EXPECT_EQ(value("SELECT string_agg(query || ' ' || count, '; ') FROM rls_operator.violation"),
+            "SELECT * FROM app.nodes WHERE id IN (?, ...) 2");
+  sql("INSERT INTO rls_operator.violation SELECT i::text, 'a', 't', 'SELECT', '', '', '', true, 1, "
+      "'-infinity', 0, now(), now() "
+      "FROM generate_series(1, 1000) i");
+  as("a", "SELECT * FROM app.nodes WHERE label = 'x' OR id = 1");
+  as("a", "SELECT * FROM app.nodes WHERE label = 'x' OR label = 'y' OR id = 1");
+  tend();
+  EXPECT_EQ(value("SELECT count FROM rls_operator.violation WHERE table_name = 'app.nodes' AND query = ''"),
+            "2");
+}
+
 TEST_F(ManagedShadow, ASavepointThatIsRolledBackIsNotedAgainAfterwards) {
   as("a",
      "SAVEPOINT s; SELECT * FROM app.nodes WHERE id = 1; ROLLBACK TO s; SELECT * FROM app.nodes WHERE id = "
