@@ -31,6 +31,9 @@ class ManagedTest : public testing::Test {
   /// How many rows it returned or changed; -1: denied by row-level security.
   int rows_of(const std::string& project, const std::string& text);
 
+  /// After the server was away.
+  void reconnect() { admin_ = std::make_unique<pqxx::connection>(uri()); }
+
   std::unique_ptr<ProjectDatabase> make();
   void open();
   /// Tends with `wish`; fails the test where that fails.

@@ -3,9 +3,11 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <thread>
 
 #include "tests/postgres/managed/fixture.hpp"
+#include "tests/support/postgres_server.hpp"
 
 namespace rls::postgres {
 namespace {
@@ -236,6 +238,62 @@ TEST_F(ManagedShadow, ATransactionThatMayNotWriteLeavesATrace) {
   }
   EXPECT_EQ(see("a").evidence.state, State::unknown);
   EXPECT_THAT(see("a").evidence.why, HasSubstr("may not write"));
+}
+
+/// On a server of its own, which may crash.
+class ManagedCrash : public ManagedTest {
+ protected:
+  void SetUp() override {
+    before_ = std::getenv("DATABASE_URL");
+    ::setenv("DATABASE_URL", server.uri().c_str(), 1);
+    ManagedTest::SetUp();
+    open();
+    tend();
+    bring("a", Phase::shadow);
+  }
+  void TearDown() override {
+    reconnect();
+    ManagedTest::TearDown();
+    ::setenv("DATABASE_URL", before_.c_str(), 1);
+  }
+  test::PostgresServer server;
+
+ private:
+  std::string before_;
+};
+
+TEST_F(ManagedCrash, WhatACrashTookOutOfTheInboxIsAGap) {
+  tend();
+  const auto since = see("a").recorded_since;
+  as("a", "SELECT * FROM app.nodes");
+  EXPECT_EQ(value("SELECT count(*) FROM rls_operator.violation_inbox"), "1");
+  store.reset();
+  server.restart_immediately();
+  reconnect();
+  EXPECT_EQ(value("SELECT count(*) FROM rls_operator.violation_inbox"), "0");
+  store = make();
+  open();
+  tend();
+  tend();
+  const decide::Observation seen = see("a");
+  EXPECT_EQ(seen.violations.count, 0);
+  EXPECT_EQ(seen.evidence.state, State::unknown) << seen.evidence.why;
+  EXPECT_THAT(seen.evidence.why, HasSubstr("lost in a crash"));
+  EXPECT_GT(seen.recorded_since, since);
+}
+
+// A REPEATABLE READ transaction from before a move lives by the phase before, and is told of until it ends.
+TEST_F(ManagedShadow, SessionsWithAnOlderSnapshotAreCountedUntilTheyEnd) {
+  pqxx::connection old(uri("managed_app"));
+  auto work = std::make_unique<pqxx::transaction<pqxx::repeatable_read>>(old);
+  work->exec("SELECT rls.set_project_context('a')");
+  work->exec("SELECT count(*) FROM app.countries");  // takes the snapshot, and no lock on what is protected
+  must_go("a", Phase::shadow, Phase::enforcing);
+  EXPECT_EQ(tend().status.old_sessions, 1);
+  EXPECT_EQ(work->exec("SELECT * FROM app.nodes").size(), 40U) << "by the phase before";
+  work->commit();
+  EXPECT_EQ(tend().status.old_sessions, 0);
+  EXPECT_EQ(rows_of("a", "SELECT * FROM app.nodes"), 10);
 }
 
 TEST_F(ManagedShadow, ADisabledTriggerIsAGap) {
