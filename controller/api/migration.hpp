@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/api/gating.hpp"
 #include "controller/api/object.hpp"
 #include "controller/api/phase.hpp"
 #include "controller/base/result.hpp"
@@ -26,6 +27,9 @@ struct GatesSpec {
   std::int64_t max_violations = 0;
   std::optional<std::int64_t> min_transactions{};  ///< none: 1000 where the runtime is managed (R-A6), else 0
   std::optional<bool> review_required{};           ///< none: where the runtime is managed
+  std::map<Phase, std::int64_t> approvals{};       ///< how many different people, by phase entered
+  std::vector<WindowSpec> windows{};               ///< promotions only inside one of them; none: always
+  std::vector<CheckSpec> checks{};
   bool operator==(const GatesSpec&) const = default;
 };
 
@@ -49,6 +53,8 @@ struct MigrationSpec {
   GatesSpec gates;
   bool suspend = false;
   std::optional<AccessSpec> access{};  ///< registers the project, where the runtime is managed
+  std::optional<GroupSpec> group{};
+  std::vector<OverrideSpec> overrides{};
   bool operator==(const MigrationSpec&) const = default;
 };
 

@@ -75,6 +75,15 @@ test_vendor_header_in_a_header() {
   done
 }
 
+test_headers_of_detail_may_include_vendors_and_are_private() {
+  good_tree
+  source_file controller/api/detail/fields.hpp '#include <simdjson.h>'
+  source_file controller/api/decode.cpp '#include "controller/api/detail/fields.hpp"'
+  check
+  source_file controller/postgres/bad.cpp '#include "controller/api/detail/fields.hpp"'
+  shows 'controller/api/detail/fields.hpp is private to api/' check
+}
+
 test_vendor_header_in_a_pure_room() {
   good_tree
   source_file controller/decide/bad.cpp '#include <nlohmann/json.hpp>'
