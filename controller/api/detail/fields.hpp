@@ -256,6 +256,12 @@ inline ObjectMeta read_meta(const Fields& document) {
   return meta;
 }
 
+/// As the API server counts for maxLength: of well-formed UTF-8.
+inline std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
 /// The rule of the CRD for names that are sent to Postgres: no control characters, nothing undecodable.
 inline void check_name(const Fields& fields, std::string_view key, std::string_view name,
                        std::size_t max_characters) {
@@ -263,14 +269,12 @@ inline void check_name(const Fields& fields, std::string_view key, std::string_v
     const auto byte = static_cast<unsigned char>(c);
     return byte < 0x20 || byte == 0x7F;
   });
-  const auto characters = static_cast<std::size_t>(std::count_if(
-      name.begin(), name.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
   if (control) {
     fields.note(key, rls::quoted(name) + " has a control character: remove it");
   } else if (name.find("\xEF\xBF\xBD") != std::string_view::npos) {
     fields.note(key,
                 rls::quoted(name) + " has the character U+FFFD, the mark of broken UTF-8: write it anew");
-  } else if (characters > max_characters) {
+  } else if (characters(name) > max_characters) {
     fields.note(key, rls::quoted(name) + " is longer than " + std::to_string(max_characters) +
                          " characters: shorten it");
   }
