@@ -338,5 +338,64 @@ TEST(Database, DefaultsAreFilledIn) {
   EXPECT_EQ(object["status"], json::parse(R"({"observedGeneration":-1})"));
 }
 
+TEST(Approval, GoodOnesAreAccepted) {
+  expect_accepted(good_approval(), {
+                                       "{}",
+                                       R"({"spec":{"phase":"shadow"}})",
+                                       R"({"spec":{"phase":"complete"}})",
+                                       R"({"spec":{"comment":"looked at\nall of it"}})",
+                                       R"({"spec":{"expires":"2099-01-01T00:00:00Z"}})",
+                                   });
+}
+
+TEST(Approval, BadOnesAreRefused) {
+  expect_refused(
+      good_approval(),
+      {
+          {R"({"spec":null})", "spec: Required value"},
+          {R"({"spec":{"migrationRef":null}})", "spec.migrationRef: Required value"},
+          {R"({"spec":{"migrationRef":{"name":""}}})", "spec.migrationRef.name"},
+          {R"({"spec":{"migrationRef":{"name":"*"}}})", "must be the name of an RlsMigration"},
+          {R"({"spec":{"migrationRef":{"namespace":"other"}}})", "unknown field"},
+          {R"({"spec":{"phase":null}})", "spec.phase: Required value"},
+          {R"({"spec":{"phase":"pending"}})", R"(supported values: "shadow", "enforcing", "complete")"},
+          {R"({"spec":{"approver":null}})", "spec.approver: Required value"},
+          {R"({"spec":{"approver":"a\nb"}})", "spec.approver must not have control characters"},
+          {R"({"spec":{"approver":"a\ufffd"}})", "the mark of broken UTF-8"},
+          {R"({"spec":{"evidenceDigest":null}})", "spec.evidenceDigest: Required value"},
+          {R"({"spec":{"evidenceDigest":"7777"}})", "spec.evidenceDigest"},
+          {R"({"spec":{"evidenceDigest":"777777777777777777777777777777777777777777777777777777777777777A"}})",
+           "spec.evidenceDigest must be the status.evidenceDigest of the RlsMigration"},
+          {R"({"spec":{"expires":"tomorrow"}})", "date-time"},
+      });
+  json chatty = good_approval();
+  chatty["spec"]["comment"] = std::string(1025, 'x');
+  EXPECT_THAT(try_create(chatty).text, HasSubstr("may not be more than 1024"));
+}
+
+TEST(Approval, CannotBeChanged) {
+  create(good_approval("written"));
+  for (const char* text :
+       {R"({"spec":{"migrationRef":{"name":"motoko"}}})", R"({"spec":{"phase":"complete"}})",
+        R"({"spec":{"expires":"2099-01-01T00:00:00Z"}})", R"({"spec":{"comment":"on second thoughts"}})"}) {
+    EXPECT_THAT(
+        kubectl({"patch", "rlsa", "written", "--namespace", test_namespace(), "--type=merge", "-p", text})
+            .text,
+        HasSubstr("spec cannot be changed: create another RlsApproval"))
+        << text;
+  }
+}
+
+TEST(Approval, IsFoundByItsMigration) {
+  create(good_approval("of-sm"));
+  EXPECT_EQ(kubectl_ok({"get", "rlsa", "--namespace", test_namespace(), "--field-selector",
+                        "spec.migrationRef.name=motoko", "-o", "name"}),
+            "");
+  EXPECT_THAT(
+      kubectl_ok(
+          {"get", "rlsa", "--namespace", test_namespace(), "--field-selector", "spec.migrationRef.name=sm"}),
+      testing::ContainsRegex("NAME +MIGRATION +PHASE +APPROVER +EXPIRES +AGE\n(.*\n)*of-sm +sm +enforcing"));
+}
+
 }  // namespace
 }  // namespace rls::test

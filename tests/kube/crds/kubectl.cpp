@@ -75,8 +75,8 @@ class ApiServer : public testing::Environment {
     const Output applied = kubectl({"apply", "-k", RLS_SOURCE_DIR "/manifests"});
     ASSERT_EQ(applied.code, 0) << applied.text;
     const Output established =
-        kubectl({"wait", "--for=condition=Established", "--timeout=30s", "crd/rlsdatabases.rls-operator.dev",
-                 "crd/rlsmigrations.rls-operator.dev"});
+        kubectl({"wait", "--for=condition=Established", "--timeout=30s", "crd/rlsapprovals.rls-operator.dev",
+                 "crd/rlsdatabases.rls-operator.dev", "crd/rlsmigrations.rls-operator.dev"});
     ASSERT_EQ(established.code, 0) << established.text;
     ASSERT_EQ(kubectl({"create", "namespace", test_namespace()}).code, 0);
   }
@@ -146,6 +146,18 @@ json good_database(const std::string& name) {
       {"kind", "RlsDatabase"},
       {"metadata", {{"name", name}}},
       {"spec", {{"connection", {{"secretRef", {{"name", "main-db"}}}}}, {"runtime", {{"mode", "Adopted"}}}}}};
+}
+
+json good_approval(const std::string& name) {
+  static const std::string me = kubectl_ok({"auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"});
+  return {{"apiVersion", "rls-operator.dev/v1alpha1"},
+          {"kind", "RlsApproval"},
+          {"metadata", {{"name", name}}},
+          {"spec",
+           {{"migrationRef", {{"name", "sm"}}},
+            {"phase", "enforcing"},
+            {"approver", me},
+            {"evidenceDigest", std::string(64, '7')}}}};
 }
 
 Output try_create(const json& object) {

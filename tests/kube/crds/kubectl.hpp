@@ -25,6 +25,8 @@ const std::string& test_namespace();
 /// What a good object looks like; without a namespace: kubectl is told it.
 nlohmann::json good_migration(const std::string& name = "sm");
 nlohmann::json good_database(const std::string& name = "main");
+/// Given by whom the kubeconfig names, as the admission policy wants it.
+nlohmann::json good_approval(const std::string& name = "yes");
 
 /// Asks the server what it would say to creating this; stores nothing.
 Output try_create(const nlohmann::json& object);

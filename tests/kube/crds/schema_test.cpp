@@ -36,7 +36,7 @@ void walk(const std::string& path, const json& node,
 bool is_unsupported(const json& node) { return node.value("description", "").starts_with(kUnsupported); }
 
 class EveryKind : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Schema, EveryKind, testing::Values("rlsdatabases", "rlsmigrations"));
+INSTANTIATE_TEST_SUITE_P(Schema, EveryKind, testing::Values("rlsapprovals", "rlsdatabases", "rlsmigrations"));
 
 TEST_P(EveryKind, IsEstablishedWithItsNames) {
   const json crd =
@@ -112,6 +112,13 @@ TEST(Bounds, AreThoseOfTheCode) {
     EXPECT_EQ(*parse_duration(std::string(at(gates, soak)["default"])), api::GatesSpec{}.shadow_soak);
   }
 
+  const json approval = schema("rlsapprovals")["properties"]["spec"]["properties"];
+  EXPECT_EQ(at(approval, "/migrationRef/properties/name/maxLength"), api::kMaxObjectName);
+  EXPECT_EQ(at(approval, "/approver/maxLength"), api::kMaxApprover);
+  EXPECT_EQ(at(approval, "/evidenceDigest/maxLength"), api::kDigestDigits);
+  EXPECT_EQ(at(approval, "/evidenceDigest/minLength"), api::kDigestDigits);
+  EXPECT_EQ(at(approval, "/comment/maxLength"), api::kMaxComment);
+
   const json status = at(migration, "/status/properties");
   EXPECT_EQ(at(status, "/gates/maxItems"), api::kMaxGates);
   EXPECT_EQ(at(status, "/history/maxItems"), api::kMaxHistory);
@@ -151,6 +158,8 @@ TEST(Explain, ReadsAsDocumentation) {
       {"rlsm.spec.gates.shadowSoak", "168h are seven days"},
       {"rlsm.spec.gates.windows", "Not supported by this version"},
       {"rlsm.status.cleanSince", "Where the soak clock starts"},
+      {"rlsapproval", "the yes of one person to one step up"},
+      {"rlsa.spec.approver", "kubectl auth whoami"},
       {"rlsdatabase", "one PostgreSQL database"},
       {"rlsdb.spec.connection.secretRef", "must be allowed to get it"},
       {"rlsdb.spec.timeouts.lock", "lock_timeout"},
