@@ -25,6 +25,7 @@ const std::string& test_namespace();
 /// What a good object looks like; without a namespace: kubectl is told it.
 nlohmann::json good_migration(const std::string& name = "sm");
 nlohmann::json good_database(const std::string& name = "main");
+nlohmann::json good_rollout(const std::string& name = "all");
 
 /// Asks the server what it would say to creating this; stores nothing.
 Output try_create(const nlohmann::json& object);
