@@ -4,6 +4,7 @@
 #include "controller/api/database.hpp"
 #include "controller/api/json_writer.hpp"
 #include "controller/api/migration.hpp"
+#include "controller/api/rollout.hpp"
 
 namespace rls::api {
 namespace {
@@ -199,6 +200,35 @@ std::string encode_status(const ObjectMeta& meta, const DatabaseStatus& status) 
     out.member("message", finding.message);
     out.member("remedy", finding.remedy);
   });
+  write_list(json, "conditions", status.conditions, write_condition);
+  return end_document(json);
+}
+
+std::string encode_status(const ObjectMeta& meta, const RolloutStatus& status) {
+  JsonWriter json;
+  begin_document(json, "RlsRollout", meta);
+  json.member("observedGeneration", status.observed_generation);
+  if (status.phase) json.member("phase", to_string(*status.phase));
+  write_list(json, "waves", status.waves, [](JsonWriter& out, const WaveStatus& wave) {
+    out.member("name", wave.name);
+    out.member("state", to_string(wave.state));
+    out.member("reached", wave.reached);
+    out.member("total", wave.total);
+    out.member("pending", wave.phases.pending);
+    out.member("shadow", wave.phases.shadow);
+    out.member("enforcing", wave.phases.enforcing);
+    out.member("complete", wave.phases.complete);
+    out.member("message", wave.message);
+  });
+  json.member("projects", status.projects);
+  json.member("done", status.done);
+  json.key("migrations").begin_object();
+  json.member("created", status.migrations.created);
+  json.member("missing", status.migrations.missing);
+  json.member("foreign", status.migrations.foreign);
+  json.end_object();
+  json.member("openWave", status.open_wave);
+  json.member("message", status.message);
   write_list(json, "conditions", status.conditions, write_condition);
   return end_document(json);
 }

@@ -117,4 +117,15 @@ void fit(DatabaseStatus& status) {
   fit_conditions(status.conditions);
 }
 
+void fit(RolloutStatus& status) {
+  shorten(status.waves, kMaxWaves);
+  for (WaveStatus& wave : status.waves) {
+    cut_in_place(wave.name, kMaxWaveName);
+    cut_in_place(wave.message, kMaxMessage);
+  }
+  cut_in_place(status.open_wave, kMaxWaveName);
+  cut_in_place(status.message, kMaxMessage);
+  fit_conditions(status.conditions);
+}
+
 }  // namespace rls::api

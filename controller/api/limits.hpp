@@ -9,6 +9,7 @@
 
 #include "controller/api/database.hpp"
 #include "controller/api/migration.hpp"
+#include "controller/api/rollout.hpp"
 
 namespace rls::api {
 
@@ -25,6 +26,19 @@ inline constexpr std::size_t kMaxObjectName = 253;
 inline constexpr std::size_t kMaxApprover = 256;
 inline constexpr std::size_t kDigestDigits = 64;  ///< of an approval's evidenceDigest: SHA-256 in hex
 inline constexpr std::size_t kMaxComment = 1024;
+inline constexpr std::int64_t kMaxApprovals = 20;
+inline constexpr std::size_t kMaxWindows = 20;
+inline constexpr std::size_t kMaxSchedule = 128;
+inline constexpr std::size_t kMaxTimeZone = 64;
+inline constexpr std::size_t kMaxChecks = 20;
+inline constexpr std::size_t kMaxCheckName = 40;
+inline constexpr std::size_t kMaxQuery = 4096;
+inline constexpr std::size_t kMaxUrl = 512;
+inline constexpr std::size_t kMaxExpect = 256;
+inline constexpr std::size_t kMaxWaves = 50;
+inline constexpr std::size_t kMaxWaveProjects = 200;
+inline constexpr std::size_t kMaxWaveName = 63;     ///< the value of a label
+inline constexpr std::size_t kMaxRolloutName = 63;  ///< the same
 inline constexpr Duration kMinAuditRetention = std::chrono::hours{1};
 inline constexpr Duration kMaxAuditRetention = std::chrono::hours{87600};
 inline constexpr Duration kMaxSoak = std::chrono::hours{8760};
@@ -58,5 +72,6 @@ std::string cut(std::string_view text, std::size_t max_bytes);
 /// decode(encode(x)) == x holds for every x that fits.
 void fit(MigrationStatus& status);
 void fit(DatabaseStatus& status);
+void fit(RolloutStatus& status);
 
 }  // namespace rls::api

@@ -146,6 +146,12 @@ class Fields {
     }
   }
 
+  /// The object under `key` as JSON, without looking into it.
+  void object_text(std::string_view key, std::string& out) const {
+    dom::object object;
+    if (read(key, object, "an object")) out = simdjson::minify(object);
+  }
+
   /// `use(Fields)` for each object of the list under `key`.
   template <class Use>
   void each(std::string_view key, Use use) const {

@@ -76,7 +76,8 @@ class ApiServer : public testing::Environment {
     ASSERT_EQ(applied.code, 0) << applied.text;
     const Output established =
         kubectl({"wait", "--for=condition=Established", "--timeout=30s", "crd/rlsapprovals.rls-operator.dev",
-                 "crd/rlsdatabases.rls-operator.dev", "crd/rlsmigrations.rls-operator.dev"});
+                 "crd/rlsdatabases.rls-operator.dev", "crd/rlsmigrations.rls-operator.dev",
+                 "crd/rlsrollouts.rls-operator.dev"});
     ASSERT_EQ(established.code, 0) << established.text;
     ASSERT_EQ(kubectl({"create", "namespace", test_namespace()}).code, 0);
   }
@@ -158,6 +159,17 @@ json good_approval(const std::string& name) {
             {"phase", "enforcing"},
             {"approver", me},
             {"evidenceDigest", std::string(64, '7')}}}};
+}
+
+json good_rollout(const std::string& name) {
+  return {{"apiVersion", "rls-operator.dev/v1alpha1"},
+          {"kind", "RlsRollout"},
+          {"metadata", {{"name", name}}},
+          {"spec",
+           {{"databaseRef", {{"name", "main"}}},
+            {"phase", "enforcing"},
+            {"waves", json::array({{{"name", "one"}, {"projects", {"sm"}}},
+                                   {{"name", "two"}, {"projects", {"ab", "aa"}}}})}}}};
 }
 
 Output try_create(const json& object) {

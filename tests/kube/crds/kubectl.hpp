@@ -27,6 +27,7 @@ nlohmann::json good_migration(const std::string& name = "sm");
 nlohmann::json good_database(const std::string& name = "main");
 /// Given by whom the kubeconfig names, as the admission policy wants it.
 nlohmann::json good_approval(const std::string& name = "yes");
+nlohmann::json good_rollout(const std::string& name = "all");
 
 /// Asks the server what it would say to creating this; stores nothing.
 Output try_create(const nlohmann::json& object);

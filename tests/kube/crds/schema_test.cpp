@@ -36,7 +36,8 @@ void walk(const std::string& path, const json& node,
 bool is_unsupported(const json& node) { return node.value("description", "").starts_with(kUnsupported); }
 
 class EveryKind : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Schema, EveryKind, testing::Values("rlsapprovals", "rlsdatabases", "rlsmigrations"));
+INSTANTIATE_TEST_SUITE_P(Schema, EveryKind,
+                         testing::Values("rlsapprovals", "rlsdatabases", "rlsmigrations", "rlsrollouts"));
 
 TEST_P(EveryKind, IsEstablishedWithItsNames) {
   const json crd =
