@@ -46,6 +46,7 @@ struct MinimumGates {
   std::optional<std::int64_t> max_violations;
   std::optional<std::int64_t> min_transactions{};
   std::optional<bool> review_required{};
+  std::map<Phase, std::int64_t> approvals{};
   bool operator==(const MinimumGates&) const = default;
 };
 
@@ -72,6 +73,7 @@ struct DatabasePolicy {
 
 struct DatabaseSpec {
   SecretKeyRef secret;
+  std::optional<SecretKeyRef> checks_secret{};  ///< what SQL checks run with; none: they cannot
   int max_connections = 4;
   RuntimeMode mode = RuntimeMode::adopted;
   std::string schema = "public";      ///< where the runtime's objects live; "rls" where managed and not given

@@ -9,8 +9,10 @@
 #include "controller/api/database.hpp"
 #include "controller/api/detail/access.hpp"
 #include "controller/api/detail/fields.hpp"
+#include "controller/api/detail/gating.hpp"
 #include "controller/api/limits.hpp"
 #include "controller/api/migration.hpp"
+#include "controller/api/rollout.hpp"
 #include "controller/base/text.hpp"
 
 namespace rls::api {
@@ -19,15 +21,43 @@ namespace {
 
 void read_annotations(const Fields& document, RlsMigration& migration) {
   const Fields metadata = document.child("metadata");
+  const Fields labels = metadata.child("labels");
+  labels.text(kRolloutLabel, migration.rollout);
   const Fields annotations = metadata.child("annotations");
   annotations.text(kRequestedAtAnnotation, migration.requested_at);
   migration.requested_at = cut(migration.requested_at, kMaxEcho);
   annotations.text(kAdoptPhaseAnnotation, migration.adopt_phase);
+  annotations.text(kResumeAnnotation, migration.resume);
+  migration.resume = cut(migration.resume, kMaxEcho);
   if (!annotations.has(kHoldAtAnnotation)) return;
   std::string hold_at;
   annotations.text(kHoldAtAnnotation, hold_at);
   migration.hold_at = parse_phase(hold_at);
   if (!migration.hold_at) migration.hold_at_unreadable = hold_at.empty() ? "(empty)" : hold_at;
+}
+
+GroupSpec read_group(const Fields& fields, const std::string& project) {
+  GroupSpec group;
+  fields.required_text("name", group.name);
+  fields.each_item("members", [&](std::string_view member) {
+    check_name(fields, "members", member, kMaxProjectCharacters);
+    group.members.emplace_back(member);
+  });
+  if (group.members.size() > kMaxGroupMembers) fields.note("members", "more than 200");
+  if (std::find(group.members.begin(), group.members.end(), project) == group.members.end())
+    fields.note("members", "must name the project itself: add " + rls::quoted(project));
+  return group;
+}
+
+void read_overrides(const Fields& spec, std::vector<OverrideSpec>& overrides) {
+  spec.each("overrides", [&](const Fields& fields) {
+    OverrideSpec& out = overrides.emplace_back();
+    fields.each_item("gates", [&](std::string_view gate) { out.gates.emplace_back(gate); });
+    fields.required_text("reason", out.reason);
+    if (!fields.has("expires")) fields.note("expires", "required");
+    fields.time("expires", out.expires);
+  });
+  if (overrides.size() > kMaxOverrides) spec.note("overrides", "more than 20");
 }
 
 MigrationSpec read_migration_spec(const Fields& document) {
@@ -46,7 +76,12 @@ MigrationSpec read_migration_spec(const Fields& document) {
   gates.duration("enforcingSoak", spec.gates.enforcing_soak, Duration{0}, kMaxSoak);
   gates.integer("maxViolations", spec.gates.max_violations, 0, kMaxViolations);
   read_evidence_gates(gates, spec.gates.min_transactions, spec.gates.review_required);
+  spec.gates.approvals = read_approvals(gates);
+  spec.gates.windows = read_windows(gates);
+  spec.gates.checks = read_checks(gates);
   if (fields.has("access")) spec.access = read_access(fields.child("access"), spec.project);
+  if (fields.has("group")) spec.group = read_group(fields.child("group"), spec.project);
+  read_overrides(fields, spec.overrides);
   return spec;
 }
 
@@ -61,6 +96,7 @@ DatabasePolicy read_policy(const Fields& fields, RuntimeMode mode) {
     floor.integer("maxViolations", policy.minimum_gates.max_violations.emplace(), 0, kMaxViolations);
   }
   read_evidence_gates(floor, policy.minimum_gates.min_transactions, policy.minimum_gates.review_required);
+  policy.minimum_gates.approvals = read_approvals(floor);
   if (fields.has("freeze")) {
     const Fields freeze = fields.child("freeze");
     freeze.required_text("reason", policy.freeze.emplace().reason);
@@ -147,6 +183,13 @@ DatabaseSpec read_database_spec(const Fields& document) {
       "Auto, Report");
   if (!managed && runtime.has("repair"))
     runtime.note("repair", "goes with mode Managed alone: what is adopted is never repaired; remove it");
+  if (fields.has("checks")) {
+    const Fields checks = fields.child("checks");
+    const Fields checks_secret = checks.child("secretRef");
+    SecretKeyRef& ref = spec.checks_secret.emplace();
+    checks_secret.required_text("name", ref.name);
+    checks_secret.text("key", ref.key);
+  }
   read_tables(fields, managed, spec.tables);
   const Fields evidence = fields.child("evidence");
   if (!managed && evidence.has("auditRetention"))
@@ -306,6 +349,7 @@ Result<RlsMigration> decode_migration(std::string_view json) {
           status.violations = read_violations(fields);
           status.gates = read_gates(fields);
           status.history = read_history(fields);
+          fields.text("evidenceDigest", status.evidence_digest);
           fields.text("lastHandledReconcileAt", status.last_handled_reconcile_at);
         });
     return migration;

@@ -172,6 +172,7 @@ std::string encode_status(const ObjectMeta& meta, const MigrationStatus& status)
   write_time(json, "cleanSince", status.clean_since);
   write_time(json, "eligibleAt", status.eligible_at);
   json.member("blockedBy", status.blocked_by);
+  json.member("evidenceDigest", status.evidence_digest);
   if (status.violations) write_violations(json, *status.violations);
   write_list(json, "gates", status.gates, write_gate);
   write_list(json, "history", status.history, write_history_entry);

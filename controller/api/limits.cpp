@@ -97,6 +97,7 @@ void fit(MigrationStatus& status) {
     cut_in_place(entry.id, kMaxShort);
     cut_in_place(entry.reason, kMaxReason);
   }
+  cut_in_place(status.evidence_digest, kMaxDigest);
   cut_in_place(status.last_handled_reconcile_at, kMaxEcho);
   fit_conditions(status.conditions);
 }

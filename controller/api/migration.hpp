@@ -18,6 +18,9 @@ inline constexpr std::string_view kHoldAtAnnotation = "rls-operator.dev/hold-at"
 inline constexpr std::string_view kRequestedAtAnnotation = "rls-operator.dev/requested-at";
 inline constexpr std::string_view kAdoptPhaseAnnotation = "rls-operator.dev/adopt-phase";
 
+/// Any new value clears the hold of the database, once (design 2-api).
+inline constexpr std::string_view kResumeAnnotation = "rls-operator.dev/resume";
+
 /// What to do when somebody else raised the phase in the database.
 enum class DriftPolicy { report, revert };
 
@@ -116,6 +119,7 @@ struct MigrationStatus {
   std::string blocked_by;           ///< the gates not passed, "SoakTime,Violations": for the column
   std::optional<ViolationsStatus> violations;
   std::vector<GateStatus> gates;
+  std::string evidence_digest;  ///< what an RlsApproval of the next step must name; empty: none is wanted
   std::vector<HistoryEntry> history;  ///< newest first, ≤ 10
   std::string last_handled_reconcile_at;
   std::vector<Condition> conditions;
@@ -129,6 +133,8 @@ struct RlsMigration {
                                    ///< is promoted
   std::string requested_at;        ///< annotation
   std::string adopt_phase;         ///< annotation, as it stands; read by decide
+  std::string resume;              ///< annotation, at most kMaxEcho bytes of it
+  std::string rollout;             ///< label: the RlsRollout that made it; empty: a person or Git did
   MigrationSpec spec;
   /// Where the spec cannot be read (a newer CRD, an older operator): what is wrong with it. Then `spec` is
   /// empty, and nothing is decided on it.

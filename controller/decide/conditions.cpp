@@ -24,6 +24,10 @@ Look look_of(const Plan& plan, const Observation& seen) {
     case Standing::awaiting_gates: return {kTrue, kFalse, "AwaitingGates"};
     case Standing::suspended: return {kTrue, kFalse, "Suspended"};
     case Standing::held: return {kTrue, kFalse, "Held"};
+    case Standing::check_failed: {
+      const bool going = plan.step == StepKind::down;
+      return {kFalse, kFalse, "CheckFailed", going, !going};
+    }
     case Standing::invalid_hold: return {kFalse, kFalse, "InvalidHold", false, true};
     case Standing::moving: return {kFalse, kFalse, "Transitioning", true};
     case Standing::unreachable: return {kFalse, kUnknown, seen.database_reason, true};
@@ -64,6 +68,10 @@ std::vector<api::Condition> conditions_of(const Plan& plan, const Observation& s
   if (look.reconciling) add("Reconciling", ConditionStatus::is_true, message);
   if (look.stalled) add("Stalled", ConditionStatus::is_true, message);
   if (plan.held) add("Held", ConditionStatus::is_true, plan.message);
+  if (!plan.overridden.empty()) {
+    conditions.push_back(
+        {"Overridden", ConditionStatus::is_true, "Overridden", plan.overridden, generation, Time{}});
+  }
   if (plan.drifted) add("Drifted", ConditionStatus::is_true, plan.drift_message);
   return conditions;
 }

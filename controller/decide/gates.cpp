@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "controller/base/text.hpp"
+
 namespace rls::decide {
 namespace {
 
@@ -22,7 +24,12 @@ constexpr GateRow kGates[] = {
     {gates::transactions, false,  true,      false},
     {gates::review,       false,  true,      false},
     {gates::evidence,     false,  true,      false},
+    {gates::posture,      false,  true,      true},
+    {gates::approval,     true,   true,      true},
+    {gates::checks,       true,   true,      true},
     {gates::window,       true,   true,      true},
+    {gates::wave,         true,   true,      true},
+    {gates::group,        true,   true,      true},
     {gates::hold,         true,   true,      true},
 };
 // clang-format on
@@ -37,12 +44,50 @@ bool belongs(const GateRow& row, Phase to) {
   return true;
 }
 
+/// The override that names the gate now, or nullptr. Of several the one that lasts longest.
+const api::OverrideSpec* override_of(const GateInput& input, std::string_view gate) {
+  const api::OverrideSpec* out = nullptr;
+  for (const api::OverrideSpec& candidate : input.migration.spec.overrides) {
+    const bool names =
+        std::find(candidate.gates.begin(), candidate.gates.end(), gate) != candidate.gates.end();
+    if (!names || candidate.expires <= input.observed.now) continue;
+    if (out == nullptr || candidate.expires > out->expires) out = &candidate;
+  }
+  return out;
+}
+
+/// A person passes over a gate that is not open, where the cluster proves that the person may.
+void pass_over(const GateInput& input, GateResult& result) {
+  if (result.open() || !may_be_overridden(result.name)) return;
+  const api::OverrideSpec* found = override_of(input, result.name);
+  if (found == nullptr) return;
+  if (!input.observed.override_guard.bound) {
+    result.message += "; spec.overrides is not followed: " + input.observed.override_guard.why;
+    return;
+  }
+  result.state = api::GateState::overridden;
+  result.message = "overridden until " + format_rfc3339_seconds(found->expires) + ": " +
+                   quoted(found->reason, 200) + "; else: " + result.message;
+  result.passes_at = found->expires;
+}
+
 }  // namespace
+
+bool may_be_overridden(std::string_view gate) {
+  return gate != "Database" && gate != "Evidence" && gate != "Approval" && gate != "Hold";
+}
+
+bool guards(const api::CheckSpec& check, Phase phase) {
+  return check.phases.empty() ||
+         std::find(check.phases.begin(), check.phases.end(), phase) != check.phases.end();
+}
 
 std::vector<GateResult> evaluate_gates(const GateInput& input) {
   std::vector<GateResult> results;
   for (const GateRow& row : kGates) {
-    if (belongs(row, input.to)) results.push_back(row.evaluate(input));
+    if (!belongs(row, input.to)) continue;
+    results.push_back(row.evaluate(input));
+    pass_over(input, results.back());
   }
   return results;
 }
@@ -57,6 +102,10 @@ api::GatesSpec required_gates(const GateInput& input) {
   const bool managed = input.observed.managed;
   gates.min_transactions = std::max(gates.min_transactions.value_or(managed ? kMinTransactions : 0),
                                     floor.min_transactions.value_or(0));
+  for (const auto& [phase, count] : floor.approvals) {
+    auto& asked = gates.approvals[phase];
+    asked = std::max(asked, count);
+  }
   gates.review_required = gates.review_required.value_or(managed) || floor.review_required.value_or(false);
   return gates;
 }

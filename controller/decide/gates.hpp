@@ -17,6 +17,12 @@ struct GateInput {
   Phase to;
 };
 
+/// Whether the check is asked before that phase is entered, and, where it watches, in it.
+bool guards(const api::CheckSpec& check, Phase phase);
+
+/// Whether a person may pass over that gate: not over what the others rest on (design 2-api).
+bool may_be_overridden(std::string_view gate);
+
 /// The gates of the step to `input.to`, in the order in which they are shown.
 std::vector<GateResult> evaluate_gates(const GateInput& input);
 
@@ -36,7 +42,12 @@ GateResult violations(const GateInput& input);    ///< not more recorded denials
 GateResult transactions(const GateInput& input);  ///< enough of the project's transactions seen (R-A6)
 GateResult review(const GateInput& input);        ///< a verdict on every kind of violation (R-A6)
 GateResult evidence(const GateInput& input);  ///< what enforcing would deny is being recorded, without gaps
-GateResult window(const GateInput& input);    ///< not frozen
+GateResult posture(const GateInput& input);   ///< no finding that makes isolation an illusion
+GateResult approval(const GateInput& input);  ///< enough different people said yes to this evidence
+GateResult checks(const GateInput& input);    ///< what must hold outside of the operator (R-A14)
+GateResult window(const GateInput& input);    ///< not frozen, and inside a window
+GateResult wave(const GateInput& input);      ///< the waves before have arrived (R-A10)
+GateResult group(const GateInput& input);     ///< the others of the group may go, too (R-A3)
 GateResult hold(const GateInput& input);      ///< no brake below the step: annotation or hold row
 }  // namespace gates
 

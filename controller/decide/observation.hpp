@@ -1,9 +1,12 @@
 #pragma once
-// What the database says of one project, read in one snapshot. The input of the decision; no IO here.
+// What is known of one project: what the database says, read in one snapshot, and what the cluster says
+// beside it. The input of the decision; no IO here.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "controller/api/phase.hpp"
 #include "controller/base/time.hpp"
@@ -20,10 +23,14 @@ enum class DatabaseState {
   unusable,     ///< reached, but what we need is not there (a missing table, a missing right)
 };
 
-/// The brake in the database (rls_operator.hold): set by a person with psql or rlsctl.
+/// What a hold that a failing check set is `by`: this and the check's name.
+inline constexpr std::string_view kCheckHolds = "check ";
+
+/// The brake in the database (rls_operator.hold): set by a person with psql or rlsctl, or by a check.
 struct HoldRow {
   Phase at = Phase::pending;
   std::string by;
+  [[nodiscard]] bool by_check() const { return by.starts_with(kCheckHolds); }
   bool operator==(const HoldRow&) const = default;
 };
 
@@ -45,6 +52,63 @@ struct Evidence {
   bool reads = false;  ///< reads are recorded, too
   std::string why;     ///< where not complete
   bool operator==(const Evidence&) const = default;
+};
+
+/// A person's yes (RlsApproval) to this migration.
+struct Approval {
+  Phase phase = Phase::pending;  ///< the phase entered
+  std::string approver;
+  std::string digest;             ///< of the evidence that was approved
+  std::optional<Time> expires{};  ///< from then on it is none
+  bool operator==(const Approval&) const = default;
+};
+
+/// Whether the admission policy stands that makes a person's word that person's.
+struct Guard {
+  bool bound = false;
+  std::string why;  ///< where not: what is missing, and the remedy
+  bool operator==(const Guard&) const = default;
+};
+
+/// The last result of a check.
+struct CheckState {
+  enum class State { passed, failed, unknown };
+  State state = State::unknown;
+  std::string message{};
+  bool operator==(const CheckState&) const = default;
+};
+
+/// How another project of the group stands to the same step.
+struct GroupMember {
+  enum class State {
+    ready,         ///< could go alone, or is there already
+    waiting,       ///< for something of its own; `why` says for what
+    missing,       ///< no RlsMigration
+    lists_differ,  ///< its own list of members is another one
+  };
+  std::string project;
+  State state = State::waiting;
+  std::string why{};
+  bool operator==(const GroupMember&) const = default;
+};
+
+/// The wave of the RlsRollout that names the project.
+struct WaveState {
+  std::string rollout;
+  std::string name;
+  bool open = false;
+  bool frozen = false;               ///< the rollout is; `why` says until when
+  std::string why{};                 ///< where not open, or frozen
+  std::optional<Time> thaws_at{};    ///< where frozen, and that has an end
+  std::vector<std::string> members;  ///< the projects of the wave, which go together
+  bool operator==(const WaveState&) const = default;
+};
+
+/// Findings about the database as a whole that nobody has accepted.
+struct Posture {
+  std::int64_t critical = 0, high = 0, medium = 0, low = 0;
+  std::string worst{};  ///< the worst of them, in a sentence
+  bool operator==(const Posture&) const = default;
 };
 
 struct Observation {
@@ -71,6 +135,7 @@ struct Observation {
   bool accepted_before = false;
 
   std::optional<HoldRow> hold;
+  std::string resumed{};  ///< the value of the annotation `resume` that was followed last
   ViolationCount violations;
   /// False: late denials may be missing, so no promotion may rest on the count (docs/adr/0009).
   bool violations_exact = true;
@@ -86,10 +151,20 @@ struct Observation {
   std::optional<std::int64_t> transactions;  ///< at least so many since phase_since; none: not counted
   std::int64_t unreviewed = 0;               ///< kinds of violations of this phase without a verdict
   std::optional<Time> fixed_at;              ///< the newest verdict `fixed`
+  std::optional<Time> reviewed_at;           ///< the newest verdict of any kind
   std::optional<Time> recorded_since;  ///< so long every denial has been recorded; none: not all are now
+
+  // What the cluster says beside the database.
 
   /// Name of an older RlsMigration for the same project of the same database.
   std::optional<std::string> conflict_with_older;
+  std::vector<Approval> approvals{};
+  Guard approval_guard{};                      ///< without it approvals are worth nothing
+  Guard override_guard{};                      ///< and overrides
+  std::map<std::string, CheckState> checks{};  ///< by name; none: it has not run
+  std::optional<WaveState> wave{};             ///< none: no RlsRollout names the project
+  std::vector<GroupMember> group{};            ///< the others of the group; filled by decide_all
+  std::optional<Posture> posture{};            ///< none: it has not been looked at
 };
 
 }  // namespace rls::decide

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/base/text.hpp"
+#include "controller/decide/evidence_digest.hpp"
 #include "controller/decide/gates.hpp"
 
 namespace rls::decide {
@@ -17,7 +18,8 @@ Phase aim(const api::RlsMigration& migration, const Observation& seen) {
 }
 
 /// Where the database may not be believed, nothing is decided; the plan only says why.
-bool settle_untrusted_database(const Observation& seen, Plan& plan) {
+bool settle_untrusted_database(const api::RlsMigration& migration, const api::DatabasePolicy& policy,
+                               const Observation& seen, Plan& plan) {
   switch (seen.database) {
     case DatabaseState::ok: return false;
     case DatabaseState::unreachable:
@@ -30,6 +32,11 @@ bool settle_untrusted_database(const Observation& seen, Plan& plan) {
     case DatabaseState::unusable: plan.standing = Standing::unusable; break;
   }
   plan.message = seen.database_message;
+  if (seen.project_known && seen.phase < migration.spec.phase) {
+    plan.gates = evaluate_gates({migration, policy, seen, next_phase(seen.phase)});
+  } else {
+    plan.gates = {gates::database({migration, policy, seen, migration.spec.phase})};
+  }
   return true;
 }
 
@@ -47,6 +54,42 @@ void go_down(Plan& plan, Phase to, std::string reason) {
   plan.step_reason = std::move(reason);
   plan.standing = Standing::moving;
   plan.message = "going down to " + name_of(to) + ": " + plan.step_reason;
+}
+
+/// A check that goes on after the step, and takes the project back where it fails.
+const api::CheckSpec* failed_watch(const api::RlsMigration& migration, const Observation& seen) {
+  if (seen.phase < Phase::enforcing) return nullptr;
+  for (const api::CheckSpec& check : migration.spec.gates.checks) {
+    if (!check.every || check.on_failure != api::CheckSpec::OnFailure::rollback) continue;
+    const auto result = seen.checks.find(check.name);
+    if (guards(check, seen.phase) && result != seen.checks.end() &&
+        result->second.state == CheckState::State::failed) {
+      return &check;
+    }
+  }
+  return nullptr;
+}
+
+/// Down to shadow, and held there: without the hold it would climb again by itself.
+void go_down_for_check(const api::CheckSpec& check, const Observation& seen, Plan& plan) {
+  go_down(plan, std::min(plan.target, Phase::shadow),
+          "check " + quoted(check.name, 63) + " failed: " + seen.checks.at(check.name).message);
+  plan.standing = Standing::check_failed;
+  plan.latch = HoldRow{Phase::shadow, std::string(kCheckHolds) + check.name};
+  plan.held = true;
+}
+
+/// A person asks by annotation that the hold of the database be cleared. Each value counts once; what is
+/// above its target goes down first.
+bool settle_resume(const api::RlsMigration& migration, const Observation& seen, Plan& plan) {
+  if (migration.resume.empty() || migration.resume == seen.resumed) return false;
+  if (seen.phase > plan.target && seen.phase <= seen.last_ours) return false;
+  plan.step = StepKind::resume;
+  plan.to = seen.phase;
+  plan.step_reason = "resumed by annotation " + std::string(api::kResumeAnnotation);
+  plan.standing = Standing::moving;
+  plan.message = "clearing the hold in the database";
+  return true;
 }
 
 /// A person's yes to the raise that stands, by annotation. It counts once: for the first time that a raise of
@@ -124,35 +167,48 @@ bool asks_violations(const std::vector<GateResult>& gates) {
                      [](const GateResult& gate) { return gate.name == "Violations"; });
 }
 
+void take_earlier(std::optional<Time>& earliest, const std::optional<Time>& time, Time now) {
+  if (time && *time > now && (!earliest || *time < *earliest)) earliest = time;
+}
+
+/// What the gates of the next step say, and when they may say something else by time alone.
+void show_gates(const api::RlsMigration& migration, const api::DatabasePolicy& policy,
+                const Observation& seen, Plan& plan) {
+  plan.gates = evaluate_gates({migration, policy, seen, next_phase(seen.phase)});
+  if (required_gates({migration, policy, seen, next_phase(seen.phase)}).approvals[next_phase(seen.phase)] > 0)
+    plan.evidence_digest = evidence_digest(migration, seen);
+  for (const GateResult& gate : plan.gates) {
+    take_earlier(plan.recheck_at, gate.passes_at, seen.now);
+    if (gate.name == "SoakTime" && !gate.open()) plan.eligible_at = gate.passes_at;
+    if (gate.state != api::GateState::overridden) continue;
+    plan.overridden += (plan.overridden.empty() ? "" : "; ") + std::string(gate.name) + " " + gate.message;
+  }
+}
+
+const GateResult* find_closed(const Plan& plan, std::string_view name) {
+  const auto found = std::find_if(plan.gates.begin(), plan.gates.end(),
+                                  [&](const GateResult& gate) { return gate.name == name && !gate.open(); });
+  return found == plan.gates.end() ? nullptr : &*found;
+}
+
 void weigh_step_up(const api::RlsMigration& migration, const api::DatabasePolicy& policy,
                    const Observation& seen, Plan& plan) {
   const Phase next = next_phase(seen.phase);
-  plan.gates = evaluate_gates({migration, policy, seen, next});
-  bool all_open = true;
-  bool held = false;
-  for (const GateResult& gate : plan.gates) {
-    if (gate.open()) continue;
-    all_open = false;
-    if (gate.name == "Hold") held = true;
-    if (gate.name == "SoakTime") plan.eligible_at = gate.passes_at;
-    if (gate.passes_at && *gate.passes_at > seen.now) {
-      plan.recheck_at = plan.recheck_at ? std::min(*plan.recheck_at, *gate.passes_at) : *gate.passes_at;
-    }
-  }
-  plan.held = held;
+  show_gates(migration, policy, seen, plan);
+  const GateResult* hold = find_closed(plan, "Hold");
+  plan.held = hold != nullptr;
 
-  if (held) {
-    plan.standing = Standing::held;
-    for (const GateResult& gate : plan.gates) {
-      if (gate.name == "Hold") plan.message = gate.message;
-    }
+  if (hold != nullptr) {
+    const bool by_check = seen.hold && seen.hold->by_check() && seen.hold->at < next;
+    plan.standing = by_check ? Standing::check_failed : Standing::held;
+    plan.message = hold->message;
   } else if (migration.spec.suspend) {
     plan.standing = Standing::suspended;
     plan.message = "spec.suspend stops promotions; demotions still happen";
-  } else if (!all_open) {
+  } else if (const auto blocked = plan.blocked_by(); !blocked.empty()) {
     plan.standing = Standing::awaiting_gates;
-    plan.message = "waiting to go from " + name_of(seen.phase) + " to " + name_of(next) + " at " +
-                   list_of(plan.blocked_by());
+    plan.message =
+        "waiting to go from " + name_of(seen.phase) + " to " + name_of(next) + " at " + list_of(blocked);
   } else if (!seen.violations_exact && asks_violations(plan.gates)) {
     plan.needs_exact_count = true;
     plan.standing = Standing::awaiting_gates;
@@ -160,7 +216,8 @@ void weigh_step_up(const api::RlsMigration& migration, const api::DatabasePolicy
   } else {
     plan.step = StepKind::up;
     plan.to = next;
-    plan.step_reason = "all gates passed";
+    plan.step_reason =
+        plan.overridden.empty() ? "all gates passed" : "all gates passed but " + plan.overridden;
     plan.standing = Standing::moving;
     plan.message = "going up to " + name_of(next);
   }
@@ -196,7 +253,7 @@ Plan decide(const api::RlsMigration& migration, const api::DatabasePolicy& polic
                    ": delete one of the two";
     return plan;
   }
-  if (settle_untrusted_database(seen, plan)) return plan;
+  if (settle_untrusted_database(migration, policy, seen, plan)) return plan;
   if (!seen.project_known) {
     plan.standing = Standing::unknown_project;
     plan.message = seen.project_message;
@@ -211,14 +268,18 @@ Plan decide(const api::RlsMigration& migration, const api::DatabasePolicy& polic
     return plan;
   }
   plan.clean_since = clean_since(seen);
+  if (const api::CheckSpec* check = failed_watch(migration, seen)) {
+    go_down_for_check(*check, seen, plan);
+    return plan;
+  }
+  if (settle_resume(migration, seen, plan)) return plan;
   if (settle_drift(migration, seen, plan)) return plan;
   if (seen.phase > plan.target) {
     go_down(plan, plan.target, reason_down(migration, seen, plan.target));
     return plan;
   }
   if (!migration.hold_at_unreadable.empty()) {
-    if (seen.phase < migration.spec.phase)
-      plan.gates = evaluate_gates({migration, policy, seen, next_phase(seen.phase)});
+    if (seen.phase < migration.spec.phase) show_gates(migration, policy, seen, plan);
     plan.standing = Standing::invalid_hold;
     plan.message =
         "annotation " + std::string(api::kHoldAtAnnotation) + " is " +

@@ -21,7 +21,7 @@ struct GateResult {
   std::string observed{};
   std::string required{};
   std::string message{};            ///< where not passed: why, and what would help
-  std::optional<Time> passes_at{};  ///< where time alone lets it pass
+  std::optional<Time> passes_at{};  ///< when time alone changes what it says
 
   [[nodiscard]] bool open() const {
     return state == api::GateState::passed || state == api::GateState::overridden;
@@ -33,6 +33,7 @@ enum class StepKind {
   up,
   down,
   accept,  ///< the phase stays: a person accepts what somebody else raised
+  resume,  ///< the phase stays: a person clears the hold of the database
 };
 
 /// How the project stands, for conditions: exactly one of these (design 2-api, table of conditions).
@@ -41,6 +42,7 @@ enum class Standing {
   awaiting_gates,
   suspended,
   held,
+  check_failed,  ///< a check that watches has failed: the project goes down, or did and is held there
   invalid_hold,  ///< the annotation hold-at cannot be read: somebody wanted a brake and has none
   moving,        ///< a step is due now
   unreachable,   ///< not long enough to raise the alarm
@@ -57,7 +59,7 @@ enum class Standing {
 
 struct Plan {
   StepKind step = StepKind::none;
-  Phase to = Phase::pending;  ///< where `step` is up or down; where it is accept, the phase that stands
+  Phase to = Phase::pending;  ///< where `step` is up or down; else the phase that stands
   std::string
       step_reason;  ///< for the ledger and the audit row: "all gates passed", "spec.phase lowered to pending"
 
@@ -68,6 +70,15 @@ struct Plan {
   bool drifted = false;
   std::string drift_message;
   bool held = false;  ///< a hold keeps the project below spec.phase
+  /// The hold that is set together with the step down, so that the project does not climb again by itself.
+  std::optional<HoldRow> latch;
+  /// What all that go in the same transaction have in common, where it goes up with others; set by
+  /// decide_all.
+  std::string group;
+  /// What is overridden now, in a sentence; empty: nothing.
+  std::string overridden;
+  /// What an approval of the next step must name; empty where it needs none.
+  std::string evidence_digest;
 
   std::vector<GateResult> gates;  ///< of the next step up; empty where none is wanted
   std::optional<Time> clean_since;
@@ -89,7 +100,21 @@ Phase asked_phase(const api::RlsMigration& migration);
 
 /// Decides for one project. All gates of the step are evaluated, always. Never skips a phase upwards (R-A2);
 /// goes down in one step and past every gate (R-A4).
+/// Who goes together with others is decided together with them: decide_all.
 Plan decide(const api::RlsMigration& migration, const api::DatabasePolicy& policy,
             const Observation& observed);
+
+/// One of several to be decided for.
+struct Candidate {
+  const api::RlsMigration* migration = nullptr;
+  Observation* observed = nullptr;  ///< its `group` is filled in
+};
+
+/// Decides for all of them, members of one database. Of each group all that have an RlsMigration must be
+/// among them: who is not is missing, and holds the others back (R-A3).
+std::vector<Plan> decide_all(const std::vector<Candidate>& candidates, const api::DatabasePolicy& policy);
+
+/// The others of the project's group: of spec.group and of its wave. Empty: it moves alone.
+std::vector<std::string> peers_of(const api::RlsMigration& migration, const std::optional<WaveState>& wave);
 
 }  // namespace rls::decide

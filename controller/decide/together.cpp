@@ -68,49 +68,113 @@ std::vector<std::string> peers_of(const api::RlsMigration& migration, const std:
   return {peers.begin(), peers.end()};
 }
 
+namespace {
+
+/// Projects that go in one transaction: those that name each other, and so on.
+class Units {
+ public:
+  explicit Units(std::size_t size) : parent_(size) {
+    for (std::size_t i = 0; i < size; ++i) parent_[i] = i;
+  }
+  std::size_t root(std::size_t i) {
+    while (parent_[i] != i) i = parent_[i] = parent_[parent_[i]];
+    return i;
+  }
+  void unite(std::size_t a, std::size_t b) { parent_[root(a)] = root(b); }
+
+ private:
+  std::vector<std::size_t> parent_;
+};
+
+class Groups {
+ public:
+  Groups(const std::vector<Candidate>& candidates, std::vector<Plan>& plans)
+      : candidates_(candidates), plans_(plans), units_(candidates.size()) {
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (!candidates[i].observed->conflict_with_older)
+        by_project_.emplace(candidates[i].migration->spec.project, i);
+    }
+    for (const auto& [project, i] : by_project_) {
+      for (const std::string& peer : peers_of(*candidates[i].migration, candidates[i].observed->wave))
+        meet(i, peer);
+    }
+    for (const auto& [project, i] : by_project_) members_[units_.root(i)].push_back(i);
+  }
+
+  /// Gives each its group, and decides again for those that have one. All answers are those that each would
+  /// have given alone, so that the order does not matter.
+  void settle(const api::DatabasePolicy& policy) {
+    std::map<std::size_t, std::vector<GroupMember>> groups;
+    for (const auto& [project, i] : by_project_) {
+      // Who is at the end waits for nobody.
+      if (candidates_[i].observed->phase == Phase::complete) continue;
+      if (auto group = group_of(i); !group.empty()) groups.emplace(i, std::move(group));
+    }
+    for (auto& [i, group] : groups) {
+      candidates_[i].observed->group = std::move(group);
+      plans_[i] = decide(*candidates_[i].migration, policy, *candidates_[i].observed);
+      if (plans_[i].step == StepKind::up)
+        plans_[i].group = candidates_[units_.root(i)].migration->spec.project;
+    }
+  }
+
+ private:
+  /// `i` names `peer`. Only where that one agrees do they go together.
+  void meet(std::size_t i, const std::string& peer) {
+    const auto found = by_project_.find(peer);
+    if (found == by_project_.end()) {
+      broken_[i].push_back({peer, GroupMember::State::missing, "no RlsMigration"});
+      return;
+    }
+    const Candidate& me = candidates_[i];
+    if (in_wave(me.observed->wave, peer) ||
+        same_group(*me.migration, *candidates_[found->second].migration)) {
+      units_.unite(i, found->second);
+    } else {
+      broken_[i].push_back({peer, GroupMember::State::lists_differ, "its spec.group is another one"});
+    }
+  }
+
+  [[nodiscard]] std::vector<GroupMember> group_of(std::size_t i) {
+    std::vector<GroupMember> group;
+    if (const auto mine = broken_.find(i); mine != broken_.end()) group = mine->second;
+    for (const std::size_t peer : members_[units_.root(i)]) {
+      if (peer == i) continue;
+      const auto broken = broken_.find(peer);
+      if (broken == broken_.end()) {
+        group.push_back(
+            standing_of(candidates_[peer], plans_[peer], next_phase(candidates_[i].observed->phase)));
+      } else {
+        group.push_back({candidates_[peer].migration->spec.project, GroupMember::State::waiting,
+                         "Group: " + broken->second.front().project + ": " + broken->second.front().why});
+      }
+    }
+    return group;
+  }
+
+  const std::vector<Candidate>& candidates_;
+  std::vector<Plan>& plans_;
+  Units units_;
+  std::map<std::string_view, std::size_t> by_project_;
+  std::map<std::size_t, std::vector<std::size_t>> members_;  // by the root of their unit
+  std::map<std::size_t, std::vector<GroupMember>> broken_;   // whom one names, and who does not go with it
+};
+
+bool has_peers(const Candidate& candidate) {
+  return candidate.migration->spec.group ||
+         (candidate.observed->wave && candidate.observed->wave->members.size() > 1);
+}
+
+}  // namespace
+
 std::vector<Plan> decide_all(const std::vector<Candidate>& candidates, const api::DatabasePolicy& policy) {
   std::vector<Plan> plans;
   plans.reserve(candidates.size());
-  std::vector<std::size_t> together;
   for (const Candidate& candidate : candidates) {
     candidate.observed->group.clear();
     plans.push_back(decide(*candidate.migration, policy, *candidate.observed));
-    if (candidate.observed->phase == Phase::complete) continue;
-    if (candidate.migration->spec.group ||
-        (candidate.observed->wave && candidate.observed->wave->members.size() > 1))
-      together.push_back(plans.size() - 1);
   }
-  if (together.empty()) return plans;
-
-  std::map<std::string_view, std::size_t> by_project;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (!candidates[i].observed->conflict_with_older)
-      by_project.emplace(candidates[i].migration->spec.project, i);
-  }
-  std::vector<std::vector<GroupMember>> groups;
-  for (const std::size_t i : together) {
-    const api::RlsMigration& migration = *candidates[i].migration;
-    const Observation& seen = *candidates[i].observed;
-    std::vector<GroupMember>& group = groups.emplace_back();
-    for (const std::string& project : peers_of(migration, seen.wave)) {
-      const auto found = by_project.find(project);
-      if (found == by_project.end()) {
-        group.push_back({project, GroupMember::State::missing, "no RlsMigration"});
-        continue;
-      }
-      const Candidate& peer = candidates[found->second];
-      if (!in_wave(seen.wave, project) && !same_group(migration, *peer.migration)) {
-        group.push_back({project, GroupMember::State::lists_differ, "its spec.group is another one"});
-      } else {
-        group.push_back(standing_of(peer, plans[found->second], next_phase(seen.phase)));
-      }
-    }
-  }
-  for (std::size_t k = 0; k < together.size(); ++k) {
-    const Candidate& candidate = candidates[together[k]];
-    candidate.observed->group = std::move(groups[k]);
-    plans[together[k]] = decide(*candidate.migration, policy, *candidate.observed);
-  }
+  if (std::any_of(candidates.begin(), candidates.end(), has_peers)) Groups(candidates, plans).settle(policy);
   return plans;
 }
 

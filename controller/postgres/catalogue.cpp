@@ -439,7 +439,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
     found.observe = found.observe_uncounted = render(sql::observe, *values);
   } else {
     values->emplace("remembers", "true");
-    values->emplace("managed_columns", "NULL, NULL, NULL");
+    values->emplace("managed_columns", "NULL, NULL, NULL, NULL");
     auto uncounted = *values;
     uncounted.emplace("denied",
                       "SELECT NULL::bigint AS n, 0::bigint AS count, NULL::timestamptz AS last WHERE false");

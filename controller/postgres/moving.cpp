@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -38,6 +39,7 @@ class Mover {
   using Ended = std::optional<Attempt>;
 
   Ended choose();
+  void complete_groups();
   Ended write_all();
   std::optional<SqlFailure> make_rows(std::span<const Chosen> rows);
   std::optional<SqlFailure> apply(std::span<const Chosen> rows);
@@ -46,7 +48,10 @@ class Mover {
   std::optional<SqlFailure> audit(std::span<const Chosen> rows);
   std::optional<SqlFailure> write_saved(std::span<const Chosen> rows, bool with_audit);
   Ended write_carefully(std::span<const Chosen> rows);
-  void refuse(const Chosen& row, const SqlFailure& failure);
+  void refuse(std::span<const Chosen> unit, const SqlFailure& failure);
+  [[nodiscard]] std::size_t end_of_unit(std::span<const Chosen> rows, std::size_t first) const;
+  std::optional<SqlFailure> set_holds(std::span<const Chosen> rows);
+  std::optional<SqlFailure> resume(std::span<const Chosen> rows);
   Attempt finish();
   Attempt explained(const SqlFailure& failure, std::span<const std::string> projects);
   Reply script(std::string_view text) { return database_.connection.script(text, text); }
@@ -69,6 +74,7 @@ Attempt Mover::run() {
   if (!passed) return passed.error();
   backend_ = std::move(*passed);
   if (auto ended = choose()) return std::move(*ended);
+  complete_groups();
   if (chosen_.empty()) return std::move(results_);
   if (auto ended = write_all()) return std::move(*ended);
   return finish();
@@ -109,7 +115,11 @@ Mover::Ended Mover::choose() {
   auto looked =
       look(database_, queries, Policies::as_last_seen, all_down_ ? Counting::remembered : Counting::exact);
   if (const auto* failure = std::get_if<SqlFailure>(&looked)) return Attempt(to_error(*failure, kDoing));
-  const auto& sightings = std::get<0>(looked).projects;
+  auto& sightings = std::get<0>(looked).projects;
+  std::vector<Relook> relooks;
+  relooks.reserve(asked.size());
+  for (std::size_t k = 0; k < asked.size(); ++k) relooks.push_back({asked[k], sightings[k].observation});
+  const std::vector<std::optional<Phase>> answers = again_(relooks);
   for (std::size_t k = 0; k < asked.size(); ++k) {
     const Move& move = moves_[asked[k]];
     const Sighting& sighting = sightings[k];
@@ -121,7 +131,7 @@ Mover::Ended Mover::choose() {
       results_[asked[k]] = {MoveOutcome::failed, std::nullopt, mode_.held};
       continue;
     }
-    if (again_(asked[k], sighting.observation) != move.to) continue;
+    if (answers.at(k) != move.to) continue;
     const std::string& no_row = database_.catalogue.no_new_rows_because;
     if (!sighting.has_row && move.from != move.to && !no_row.empty()) {
       results_[asked[k]] = {MoveOutcome::failed, std::nullopt,
@@ -135,12 +145,55 @@ Mover::Ended Mover::choose() {
   return std::nullopt;
 }
 
+/// Who cannot go holds the others of its group back.
+void Mover::complete_groups() {
+  std::map<std::string_view, std::pair<std::size_t, std::size_t>> counts;  // moves, chosen
+  std::map<std::string_view, std::size_t> culprits;
+  for (std::size_t i = 0; i < moves_.size(); ++i) {
+    if (moves_[i].group.empty()) continue;
+    ++counts[moves_[i].group].first;
+    if (results_[i].outcome == MoveOutcome::failed) culprits.emplace(moves_[i].group, i);
+  }
+  if (counts.empty()) return;
+  for (const Chosen& row : chosen_) {
+    if (!moves_[row.index].group.empty()) ++counts[moves_[row.index].group].second;
+  }
+  std::erase_if(chosen_, [&](const Chosen& row) {
+    const Move& move = moves_[row.index];
+    if (move.group.empty()) return false;
+    const auto [asked, found] = counts[move.group];
+    if (asked == found) return false;
+    if (const auto culprit = culprits.find(move.group); culprit != culprits.end()) {
+      results_[row.index] = {
+          MoveOutcome::failed, std::nullopt,
+          transient("GroupHeldBack", "held back by project " + quoted(moves_[culprit->second].project) +
+                                         " of its group: " + results_[culprit->second].error->message)};
+    }
+    return true;
+  });
+  // Those of one group stand together, so that none is cut in two.
+  std::stable_sort(chosen_.begin(), chosen_.end(), [&](const Chosen& a, const Chosen& b) {
+    return moves_[a.index].group < moves_[b.index].group;
+  });
+}
+
+/// One move, or all of one group.
+std::size_t Mover::end_of_unit(std::span<const Chosen> rows, std::size_t first) const {
+  const std::string& group = moves_[rows[first].index].group;
+  std::size_t end = first + 1;
+  while (!group.empty() && end < rows.size() && moves_[rows[end].index].group == group) ++end;
+  return end;
+}
+
 /// A CHECK, a length, an enum, a trigger, a right on a sequence: whatever it is, the phases come first.
 bool may_be_left_out(const SqlFailure& by_audit) { return is_rows_own(by_audit) || by_audit.is("42804"); }
 
 Mover::Ended Mover::write_all() {
-  for (std::size_t first = 0; first < chosen_.size(); first += kRowsAtOnce) {
-    const auto rows = std::span(chosen_).subspan(first, std::min(kRowsAtOnce, chosen_.size() - first));
+  for (std::size_t first = 0, end = 0; first < chosen_.size(); first = end) {
+    const std::span<const Chosen> all(chosen_);
+    for (end = first; end < all.size() && (end == first || end_of_unit(all, end) - first <= kRowsAtOnce);)
+      end = end_of_unit(all, end);
+    const auto rows = all.subspan(first, end - first);
     if (mode_.careful) {
       if (auto ended = write_carefully(rows)) return ended;
       continue;
@@ -190,7 +243,14 @@ std::optional<SqlFailure> Mover::make_rows(std::span<const Chosen> rows) {
 }
 
 /// For all of the rows: the ledger first, then the rows that are not there yet, then the phases.
-std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
+std::optional<SqlFailure> Mover::apply(std::span<const Chosen> all) {
+  if (const auto failure = use_our_path()) return failure;
+  if (auto failure = resume(all)) return failure;
+  if (auto failure = set_holds(all)) return failure;
+  std::vector<Chosen> rows;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(rows),
+               [&](const Chosen& row) { return moves_[row.index].resume.empty(); });
+  if (rows.empty()) return std::nullopt;
   ArrayText project, ordinal, from, to, reason, actor;
   std::map<std::string_view, std::size_t> by_project;
   for (const Chosen& row : rows) {
@@ -203,7 +263,6 @@ std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
     actor.add(move.actor);
     by_project.emplace(move.project, row.index);
   }
-  if (const auto failure = use_our_path()) return failure;
   const std::array<std::string, 8> parameters = {project.take(),
                                                  ordinal.take(),
                                                  from.take(),
@@ -230,6 +289,44 @@ std::optional<SqlFailure> Mover::apply(std::span<const Chosen> rows) {
                           .to = move.to,
                           .time = reply.rows.time(k, 2).value_or(Time{}),
                           .reason = move.reason};
+  }
+  return std::nullopt;
+}
+
+/// The holds that go with moves down: a lower one of a person's stays.
+std::optional<SqlFailure> Mover::set_holds(std::span<const Chosen> rows) {
+  ArrayText project, phase, by, reason;
+  bool any = false;
+  for (const Chosen& row : rows) {
+    const Move& move = moves_[row.index];
+    if (!move.latch) continue;
+    any = true;
+    project.add(move.project);
+    phase.add(to_string(move.latch->at));
+    by.add(move.latch->by);
+    reason.add(move.reason);
+  }
+  if (!any) return std::nullopt;
+  const std::array<std::string, 4> parameters = {project.take(), phase.take(), by.take(), reason.take()};
+  return database_.connection.run("set_holds", sql::set_holds, parameters).failure;
+}
+
+std::optional<SqlFailure> Mover::resume(std::span<const Chosen> rows) {
+  ArrayText project, value;
+  bool any = false;
+  for (const Chosen& row : rows) {
+    const Move& move = moves_[row.index];
+    if (move.resume.empty()) continue;
+    any = true;
+    project.add(move.project);
+    value.add(move.resume);
+  }
+  if (!any) return std::nullopt;
+  const std::array<std::string, 2> parameters = {project.take(), value.take()};
+  const Reply reply = database_.connection.run("resume", sql::resume, parameters);
+  if (!reply.ok()) return reply.failure;
+  for (const Chosen& row : rows) {
+    if (!moves_[row.index].resume.empty()) results_[row.index].outcome = MoveOutcome::moved;
   }
   return std::nullopt;
 }
@@ -285,22 +382,29 @@ Mover::Ended Mover::write_carefully(std::span<const Chosen> rows) {
   }
   if (mode_.write_audit && all_down_ && took_too_long(*failure)) return Attempt(AuditHeld{shown(*failure)});
   if (!is_rows_own(*failure)) return Attempt(to_error(*failure, kDoing));
-  if (rows.size() == 1) {
-    refuse(rows.front(), *failure);
+  if (end_of_unit(rows, 0) == rows.size()) {
+    refuse(rows, *failure);
     return std::nullopt;
   }
-  const std::size_t half = rows.size() / 2;
+  std::size_t half = end_of_unit(rows, 0);
+  while (half < rows.size() / 2) half = end_of_unit(rows, half);
   if (auto ended = write_carefully(rows.first(half))) return ended;
   return write_carefully(rows.subspan(half));
 }
 
-void Mover::refuse(const Chosen& row, const SqlFailure& failure) {
-  const Move& move = moves_[row.index];
-  results_[row.index] = {
-      MoveOutcome::failed, std::nullopt,
-      terminal("MoveRefused", "the database refuses to move project " + quoted(move.project) + " from " +
-                                  std::string(to_string(move.from)) + " to " +
-                                  std::string(to_string(move.to)) + ": " + shown(failure))};
+/// `unit`: one move, or all of one group, which the database refuses as a whole.
+void Mover::refuse(std::span<const Chosen> unit, const SqlFailure& failure) {
+  for (const Chosen& row : unit) {
+    const Move& move = moves_[row.index];
+    const std::string what = unit.size() == 1
+                                 ? "project " + quoted(move.project)
+                                 : "project " + quoted(move.project) + " with the others of its group";
+    results_[row.index] = {
+        MoveOutcome::failed, std::nullopt,
+        terminal("MoveRefused", "the database refuses to move " + what + " from " +
+                                    std::string(to_string(move.from)) + " to " +
+                                    std::string(to_string(move.to)) + ": " + shown(failure))};
+  }
 }
 
 /// A row in the audit table for each that moved.
@@ -329,7 +433,7 @@ Attempt Mover::finish() {
   if (failed->in_doubt) {
     InDoubt doubt{.backend = backend_, .projects = {}, .ledger_ids = {}, .if_committed = {}, .if_not = {}};
     for (const Chosen& row : chosen_) {
-      if (results_[row.index].outcome != MoveOutcome::moved) continue;
+      if (results_[row.index].outcome != MoveOutcome::moved || !results_[row.index].entry) continue;
       doubt.projects.push_back(moves_[row.index].project);
       doubt.ledger_ids.push_back(results_[row.index].entry->id);
     }

@@ -76,12 +76,14 @@ Sighting read(const Rows& rows, std::size_t row, const ProjectQuery& query, cons
   seen.violations.count = rows.integer(row, 10);
   if (seen.violations.count > 0) seen.violations.last = rows.time(row, 11);
   sighting.more_violations = rows.boolean(row, 15);
+  if (!rows.is_null(row, 16)) seen.resumed = rows.text(row, 16);
   if (catalogue.managed) {
     // Before the phase is ledgered nothing counts for it.
     seen.managed = true;
-    seen.transactions = rows.integer(row, 16);
-    seen.unreviewed = rows.integer(row, 17);
-    seen.fixed_at = rows.time(row, 18);
+    seen.transactions = rows.integer(row, 17);
+    seen.unreviewed = rows.integer(row, 18);
+    seen.fixed_at = rows.time(row, 19);
+    seen.reviewed_at = rows.time(row, 20);
   }
   seen.violations_known = catalogue.violations_unknown_because.empty();
   seen.violations_message = catalogue.violations_unknown_because;

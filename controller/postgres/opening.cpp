@@ -8,7 +8,7 @@
 namespace rls::postgres {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 5;
+constexpr std::int64_t kSchemaVersion = 6;
 constexpr std::int64_t kOldestServer = 130000;
 
 Error not_primary(bool in_recovery) {
@@ -122,6 +122,7 @@ Result<void> install_schema(Connection& connection, const Timeouts& timeouts, co
   if (version < 3) script += sql::schema_3;
   if (version < 4) script += sql::schema_4;
   if (version < 5) script += sql::schema_5;
+  if (version < 6) script += sql::schema_6;
   if (reply = connection.script("install_schema", script); !reply.ok())
     return to_error(*reply.failure, kDoing);
   if (const auto failed = transaction.commit()) return to_error(failed->failure, kDoing);

@@ -65,20 +65,25 @@ struct ProjectQuery {
 };
 
 /// One move that was decided. From a phase to itself: a person accepts the phase, which somebody else had
-/// set; it is ledgered as `adopted`, and nothing else is written.
+/// set; it is ledgered as `adopted`, and nothing else is written. With `resume` nothing but the hold goes.
 struct Move {
   std::string project;
   Phase from = Phase::pending;
   Phase to = Phase::pending;
   std::string reason;  ///< for ledger and audit row
   std::string actor;   ///< "RlsMigration team-a/sm", for ledger and audit row
+  /// All moves of one group are made, or none of them; one that fails or is obsolete holds the others back.
+  /// Empty: it goes alone.
+  std::string group{};
+  std::optional<decide::HoldRow> latch{};  ///< set together with the move, in the same transaction
+  std::string resume{};                    ///< the hold is cleared, and this value remembered as followed
 };
 
 enum class MoveOutcome {
   moved,
   obsolete,  ///< decided again under the locks: another answer; nothing was changed
-  failed,  ///< this project's own row refuses (MoveRefused) or is held by somebody (LockTimeout, transient);
-           ///< others of the batch are not hurt
+  failed,  ///< this project's own row refuses (MoveRefused) or is held by somebody (LockTimeout, transient),
+           ///< or that of another of its group (GroupHeldBack, transient); others of the batch are not hurt
 };
 
 struct MoveResult {
@@ -87,8 +92,13 @@ struct MoveResult {
   std::optional<Error> error;              ///< where failed
 };
 
-/// Decides again on what is seen under the locks: the phase to go to, or nothing.
-using DecideAgain = std::function<std::optional<Phase>(std::size_t move_index, const decide::Observation&)>;
+/// What is seen of one move's project under the locks.
+struct Relook {
+  std::size_t move = 0;  ///< its index
+  decide::Observation observed;
+};
+/// Decides again on all of them: for each the phase to go to, or nothing.
+using DecideAgain = std::function<std::vector<std::optional<Phase>>(std::vector<Relook>& looks)>;
 
 /// How denials are counted (docs/adr/0009). What was ever seen of them in a phase counts on in any case.
 enum class Counting {
@@ -143,11 +153,11 @@ class ProjectDatabase {
                                                            Counting counting = Counting::exact) = 0;
 
   /// Moves those that may move, in one transaction (design 3-database, One transition, one transaction); asks
-  /// `again` for each under the locks, perhaps more than once: it must be pure. One result per move, in
-  /// order. An Error means that nothing was moved, but for kind in_doubt: it could not be found out; the next
-  /// `open` and `observe` show it. A single row's refusal is found by bisection and is that row's result
-  /// (MoveRefused). FenceLost: another leader took over; stop. Claimed: another
-  /// RlsDatabase has taken the database over.
+  /// `again` under the locks, perhaps more than once: it must be pure. One result per move, in
+  /// order, without an entry where none was written (resume). An Error means that nothing was moved, but for
+  /// kind in_doubt: it could not be found out; the next `open` and `observe` show it. A single row's refusal
+  /// is found by bisection and is that row's result (MoveRefused). FenceLost: another leader took over; stop.
+  /// Claimed: another RlsDatabase has taken the database over.
   virtual Result<std::vector<MoveResult>> move(std::span<const Move> moves, const DecideAgain& again) = 0;
 
   /// The newest ten ledger entries of each project, newest first (status.history).

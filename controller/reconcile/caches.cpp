@@ -4,14 +4,25 @@ namespace rls::reconcile {
 namespace {
 
 /// Newlines cannot stand in any of the parts (CRD rules), so the key is unique.
+std::string owner_key(const api::ObjectName& database, const std::string& project) {
+  return database.ns + "\n" + database.name + "\n" + project;
+}
 std::string owner_key(const api::RlsMigration& migration) {
-  return migration.meta.name.ns + "\n" + migration.spec.database + "\n" + migration.spec.project;
+  return owner_key(database_of(migration), migration.spec.project);
 }
 
 }  // namespace
 
 api::ObjectName database_of(const api::RlsMigration& migration) {
   return {migration.meta.name.ns, migration.spec.database};
+}
+
+api::ObjectName database_of(const api::RlsRollout& rollout) {
+  return {rollout.meta.name.ns, rollout.spec.database};
+}
+
+api::ObjectName migration_of(const api::RlsApproval& approval) {
+  return {approval.meta.name.ns, approval.migration};
 }
 
 void ProjectOwners::add(const api::RlsMigration& migration) {
@@ -35,6 +46,19 @@ std::optional<std::string> ProjectOwners::older_than(const api::RlsMigration& mi
   const Entry& first = *found->second.begin();
   if (first >= Entry{migration.meta.created, migration.meta.name}) return std::nullopt;
   return first.second.name;
+}
+
+std::optional<api::ObjectName> ProjectOwners::first_for(const api::RlsMigration& migration,
+                                                        const std::string& project) const {
+  return first_for(database_of(migration), project);
+}
+
+std::optional<api::ObjectName> ProjectOwners::first_for(const api::ObjectName& database,
+                                                        const std::string& project) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = owners_.find(owner_key(database, project));
+  if (found == owners_.end() || found->second.empty()) return std::nullopt;
+  return found->second.begin()->second;
 }
 
 std::vector<api::ObjectName> ProjectOwners::rivals_of(const api::RlsMigration& migration) const {

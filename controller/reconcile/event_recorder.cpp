@@ -99,6 +99,12 @@ void EventRecorder::written(const api::RlsDatabase& before, const api::DatabaseS
   }
 }
 
+void EventRecorder::written(const api::RlsRollout& before, const api::RolloutStatus& after) {
+  if (auto drafts = events_of(before, after); !drafts.empty()) {
+    record({Kind::rollout, before.meta.name, before.meta.uid}, std::move(drafts));
+  }
+}
+
 void EventRecorder::record(const Regarding& object, std::vector<EventDraft> drafts) {
   const Moment now = clock_.steady();
   Time time = clock_.now();

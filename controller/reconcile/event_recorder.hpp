@@ -80,6 +80,7 @@ class EventRecorder final : public StatusListener {
 
   void written(const api::RlsMigration& before, const api::MigrationStatus& after) override;
   void written(const api::RlsDatabase& before, const api::DatabaseStatus& after) override;
+  void written(const api::RlsRollout& before, const api::RolloutStatus& after) override;
 
   /// Sends what may be sent now. When it should be called again: nullopt where nothing waits for time.
   std::optional<Moment> pump();

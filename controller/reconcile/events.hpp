@@ -12,6 +12,7 @@
 
 #include "controller/api/database.hpp"
 #include "controller/api/migration.hpp"
+#include "controller/api/rollout.hpp"
 
 namespace rls::reconcile {
 
@@ -45,6 +46,14 @@ enum class EventReason {
   database_connected,
   database_unreachable,
   database_unusable,
+  check_failed,
+  gate_overridden,
+  override_ended,
+  wave_opened,
+  wave_done,
+  rollout_frozen,
+  rollout_thawed,
+  rollout_complete,
 };
 
 /// One row of the table: how a reason is shown.
@@ -82,6 +91,14 @@ inline constexpr std::array kEventTable = {
     EventInfo{EventReason::database_connected, "DatabaseConnected", EventType::normal, "Connect"},
     EventInfo{EventReason::database_unreachable, "DatabaseUnreachable", EventType::warning, "Connect"},
     EventInfo{EventReason::database_unusable, "DatabaseUnusable", EventType::warning, "Connect"},
+    EventInfo{EventReason::check_failed, "CheckFailed", EventType::warning, "Hold"},
+    EventInfo{EventReason::gate_overridden, "GateOverridden", EventType::warning, "Observe"},
+    EventInfo{EventReason::override_ended, "OverrideEnded", EventType::normal, "Observe"},
+    EventInfo{EventReason::wave_opened, "WaveOpened", EventType::normal, "Promote"},
+    EventInfo{EventReason::wave_done, "WaveDone", EventType::normal, "Observe"},
+    EventInfo{EventReason::rollout_frozen, "RolloutFrozen", EventType::normal, "Wait"},
+    EventInfo{EventReason::rollout_thawed, "RolloutThawed", EventType::normal, "Observe"},
+    EventInfo{EventReason::rollout_complete, "RolloutComplete", EventType::normal, "Observe"},
 };
 
 /// The row of the table.
@@ -115,5 +132,8 @@ std::vector<EventDraft> events_of(const api::RlsMigration& before, const api::Mi
 
 /// The same of one RlsDatabase.
 std::vector<EventDraft> events_of(const api::RlsDatabase& before, const api::DatabaseStatus& after);
+
+/// The same of one RlsRollout.
+std::vector<EventDraft> events_of(const api::RlsRollout& before, const api::RolloutStatus& after);
 
 }  // namespace rls::reconcile

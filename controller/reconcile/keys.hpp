@@ -9,8 +9,8 @@
 
 namespace rls::reconcile {
 
-enum class Kind { database, migration };
-std::string_view to_string(Kind kind);  ///< "RlsDatabase", "RlsMigration"
+enum class Kind { database, migration, rollout };
+std::string_view to_string(Kind kind);  ///< "RlsDatabase", "RlsMigration", "RlsRollout"
 
 struct Key {
   Kind kind = Kind::migration;
@@ -23,7 +23,7 @@ struct Key {
 template <>
 struct std::hash<rls::reconcile::Key> {
   std::size_t operator()(const rls::reconcile::Key& key) const noexcept {
-    return std::hash<rls::api::ObjectName>{}(key.name) * 2 + static_cast<std::size_t>(key.kind);
+    return std::hash<rls::api::ObjectName>{}(key.name) * 3 + static_cast<std::size_t>(key.kind);
   }
 };
 

@@ -1,6 +1,7 @@
 #include "controller/reconcile/reconciler.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
@@ -51,11 +52,11 @@ void Reconciler::process(const Queue::Batch& batch) {
     sessions_.forget(name);
     observer_.database_up(name, std::nullopt);
     writer_.forget(database_key(name));
-    fail_all(
-        items,
+    const Error missing =
         transient("DatabaseNotFound", "RlsDatabase " + quoted(name.str()) +
-                                          " does not exist: create it, or correct spec.databaseRef.name"),
-        Duration{0});
+                                          " does not exist: create it, or correct spec.databaseRef.name");
+    fail_all(items, missing, Duration{0});
+    if (whole) publish_rollouts(name, items, missing);
   } else {
     DatabaseOutcome outcome;
     const bool managed = database->spec.mode == api::RuntimeMode::managed;
@@ -67,8 +68,10 @@ void Reconciler::process(const Queue::Batch& batch) {
       // phases moved, which may ask for another form of the policies, or where somebody waits to be
       // registered.
       if (whole && managed) outcome.error = tend(*open, *database, items, outcome);
-      if (!outcome.error) outcome.error = work_on(*open, items, database->spec.policy, whole);
-      again = managed && !outcome.error && (any_moved(items) || (!whole && any_unregistered(items)));
+      if (!outcome.error) outcome.error = work_on(*open, name, items, database->spec.policy, whole);
+      // Also where a wave may have arrived.
+      again = !outcome.error && (((managed || rollouts_.any(name)) && any_moved(items)) ||
+                                 (managed && !whole && any_unregistered(items)));
       if (whole && !outcome.error) {
         outcome.error = describe(*open, managed, outcome);
       }
@@ -97,7 +100,10 @@ void Reconciler::process(const Queue::Batch& batch) {
                  {"err", outcome.error->message}});
     }
     observer_.database_up(name, !failed);
-    if (whole) publish_database(*database, outcome);
+    if (whole) {
+      publish_database(*database, outcome);
+      publish_rollouts(name, items, outcome.error);
+    }
     if (failed) {
       queue_.retry(name, database_key(name));  // its next look covers all of its migrations
     } else if (whole) {
@@ -138,7 +144,23 @@ std::vector<Reconciler::Item> Reconciler::items_of(const Queue::Batch& batch, bo
       take(std::move(migration));
     }
   }
+  add_peers(items);
   return items;
+}
+
+/// Who goes together with those of the batch is looked at with them.
+void Reconciler::add_peers(std::vector<Item>& items) {
+  std::set<api::ObjectName> there;
+  for (const Item& item : items) there.insert(item.migration->meta.name);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const MigrationPointer migration = items[i].migration;
+    for (const std::string& peer : decide::peers_of(*migration, surroundings_.wave_of(*migration))) {
+      const auto owner = caches_.owners.first_for(*migration, peer);
+      if (!owner || !there.insert(*owner).second) continue;
+      auto found = caches_.migrations.get(*owner);
+      if (found != nullptr) items.push_back({std::move(found), clock_.steady(), {}, false});
+    }
+  }
 }
 
 bool Reconciler::any_moved(const std::vector<Item>& items) {
@@ -167,8 +189,10 @@ std::optional<Error> Reconciler::tend(Sessions::Open& open, const api::RlsDataba
   auto report = open.database->tend(wish);
   if (report) {
     outcome.runtime = std::move(report).value();
+    if (outcome.runtime) surroundings_.note(database.meta.name, &outcome.runtime->findings);
     return std::nullopt;
   }
+  surroundings_.note(database.meta.name, nullptr);
   if (stops_everything(report.error())) return report.error();
   outcome.runtime.emplace().status = database.status.runtime.value_or(api::RuntimeStatus{});
   outcome.runtime->findings = database.status.findings;
@@ -195,54 +219,74 @@ std::optional<Error> Reconciler::describe(Sessions::Open& open, bool managed, Da
 
 /// Observes, decides and moves until nothing is due. An Error: the database cannot be used any further.
 /// `whole`: these are all of the database.
-std::optional<Error> Reconciler::work_on(Sessions::Open& open, std::vector<Item>& items,
-                                         const api::DatabasePolicy& policy, bool whole) {
-  std::vector<Item*> pending;
+std::optional<Error> Reconciler::work_on(Sessions::Open& open, const api::ObjectName& database,
+                                         std::vector<Item>& items, const api::DatabasePolicy& policy,
+                                         bool whole) {
+  std::vector<Item*> all, pending;
   for (Item& item : items) {
+    all.push_back(&item);
     if (item.outcome.observed.conflict_with_older) {
       item.outcome.observed.database = decide::DatabaseState::ok;
-      item.outcome.plan = decide::decide(*item.migration, policy, item.outcome.observed);
     } else {
       pending.push_back(&item);
     }
   }
 
+  if (pending.empty()) decide_for(all, policy);
   for (int round = 0; round <= kRounds && !pending.empty(); ++round) {
     // What has just moved is in a phase of its own, which began after all that was counted.
     const bool count = whole && round == 0;
-    if (auto error = observe(open, pending, policy,
-                             count ? postgres::Counting::latest : postgres::Counting::remembered))
+    if (auto error =
+            observe(open, pending, count ? postgres::Counting::latest : postgres::Counting::remembered))
       return error;
+    if (whole) decide_waves(database, items);
+    decide_for(all, policy);
+    if (auto error = count_exactly(open, all, policy)) return error;
     std::vector<Item*> due, moved;
     for (Item* item : pending) {
       if (item->outcome.plan.step != decide::StepKind::none) due.push_back(item);
     }
     if (round == kRounds) break;
-    // What goes down goes first, and in transactions of its own: no promotion can take it with it when it
-    // fails.
-    const auto first_up = std::stable_partition(due.begin(), due.end(), [](const Item* item) {
-      return item->outcome.plan.step == decide::StepKind::down;
-    });
-    const auto downs = static_cast<std::size_t>(first_up - due.begin());
-    for (std::size_t at = 0, size = 0; at < due.size(); at += size) {
-      size = std::min(kMovesPerTransaction, (at < downs ? downs : due.size()) - at);
-      const std::span<Item* const> part(due.data() + at, size);
-      if (auto error = move(open, part, moved)) {
-        // Somebody blocks these rows, or they changed under us: that is theirs alone, and is tried again.
-        const bool theirs = error->kind == ErrorKind::conflict || error->reason == "LockTimeout";
-        if (!theirs) return error;
-        for (Item* item : part) item->outcome.failure = failure_of(*error);
-      }
-    }
+    if (auto error = move_all(open, items, std::move(due), moved)) return error;
     pending = std::move(moved);
   }
   fetch_details(open, items);
   return std::nullopt;
 }
 
-/// Who would go up is looked at once more, with an exact count: a promotion rests on nothing less.
-std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*>& items,
-                                         const api::DatabasePolicy& policy, postgres::Counting counting) {
+/// In transactions of a size that locks nobody for long. What goes down goes first, and in transactions of
+/// its own: no promotion can take it with it when it fails. A group is never cut in two.
+std::optional<Error> Reconciler::move_all(Sessions::Open& open, std::vector<Item>& items,
+                                          std::vector<Item*> due, std::vector<Item*>& moved) {
+  const auto first_up = std::stable_partition(due.begin(), due.end(), [](const Item* item) {
+    return item->outcome.plan.step == decide::StepKind::down;
+  });
+  std::stable_sort(first_up, due.end(), [](const Item* a, const Item* b) {
+    return a->outcome.plan.group < b->outcome.plan.group;
+  });
+  const auto downs = static_cast<std::size_t>(first_up - due.begin());
+  for (std::size_t at = 0, end = 0; at < due.size(); at = end) {
+    const std::size_t limit = at < downs ? downs : due.size();
+    end = std::min(at + kMovesPerTransaction, limit);
+    const auto cuts_a_group = [&] {
+      const std::string& group = due[end - 1]->outcome.plan.group;
+      return end < limit && !group.empty() && group == due[end]->outcome.plan.group;
+    };
+    while (cuts_a_group()) ++end;
+    const std::span<Item* const> part(due.data() + at, end - at);
+    if (auto error = move(open, items, part, moved)) {
+      // Somebody blocks these rows, or they changed under us: that is theirs alone, and is tried again.
+      const bool theirs = error->kind == ErrorKind::conflict || error->reason == "LockTimeout";
+      if (!theirs) return error;
+      for (Item* item : part) item->outcome.failure = failure_of(*error);
+    }
+  }
+  return std::nullopt;
+}
+
+/// Looks at all of them in one snapshot.
+std::optional<Error> Reconciler::observe(Sessions::Open& open, std::span<Item* const> items,
+                                         postgres::Counting counting) {
   std::vector<postgres::ProjectQuery> queries;
   queries.reserve(items.size());
   for (Item* item : items) {
@@ -258,49 +302,99 @@ std::optional<Error> Reconciler::observe(Sessions::Open& open, std::vector<Item*
   const auto began = clock_.steady();
   auto seen = open.database->observe(queries, counting);
   if (!seen) return seen.error();
-  std::vector<Item*> candidates;
-  std::vector<postgres::ProjectQuery> to_count;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    Item& item = *items[i];
-    item.observed_at = began;
-    item.outcome.observed = std::move((*seen)[i]);
-    item.outcome.plan = decide::decide(*item.migration, policy, item.outcome.observed);
-    if (!item.outcome.plan.needs_exact_count) continue;
-    candidates.push_back(&item);
-    to_count.push_back(queries[i]);
-  }
-  if (candidates.empty()) return std::nullopt;
-  seen = open.database->observe(to_count, postgres::Counting::exact);
-  if (!seen) return seen.error();
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    Item& item = *candidates[i];
-    item.outcome.observed = std::move((*seen)[i]);
-    item.outcome.plan = decide::decide(*item.migration, policy, item.outcome.observed);
+    items[i]->observed_at = began;
+    items[i]->outcome.observed = std::move((*seen)[i]);
   }
   return std::nullopt;
 }
 
-std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* const> items,
-                                      std::vector<Item*>& moved) {
+/// Decides for all of them: who goes together with others is among them with those.
+void Reconciler::decide_for(std::span<Item* const> items, const api::DatabasePolicy& policy) {
+  std::vector<decide::Candidate> candidates;
+  candidates.reserve(items.size());
+  for (Item* item : items) {
+    surroundings_.fill(*item->migration, item->outcome.observed);
+    candidates.push_back({item->migration.get(), &item->outcome.observed});
+  }
+  std::vector<decide::Plan> plans = decide::decide_all(candidates, policy);
+  for (std::size_t i = 0; i < items.size(); ++i) items[i]->outcome.plan = std::move(plans[i]);
+}
+
+/// Who would go up is looked at once more, with an exact count: a promotion rests on nothing less.
+std::optional<Error> Reconciler::count_exactly(Sessions::Open& open, std::span<Item* const> items,
+                                               const api::DatabasePolicy& policy) {
+  std::vector<Item*> candidates;
+  bool grouped = false;
+  for (Item* item : items) {
+    if (!item->outcome.plan.needs_exact_count) continue;
+    candidates.push_back(item);
+    grouped = grouped || !item->outcome.observed.group.empty();
+  }
+  if (candidates.empty()) return std::nullopt;
+  if (auto error = observe(open, candidates, postgres::Counting::exact)) return error;
+  decide_for(grouped ? items : std::span<Item* const>(candidates), policy);
+  return std::nullopt;
+}
+
+/// Under the locks the freshest spec counts: somebody may have lowered it, held it or deleted the object
+/// since.
+std::vector<std::optional<Phase>> Reconciler::decide_again(std::vector<Item>& items,
+                                                           std::span<Item* const> moving,
+                                                           std::vector<postgres::Relook>& looks) {
+  std::vector<std::optional<Phase>> answers(looks.size());
+  if (!sessions_.leading() || moving.empty()) return answers;
+  const auto database = caches_.databases.get(database_of(*moving.front()->migration));
+  if (database == nullptr) return answers;
+
+  std::vector<MigrationPointer> fresh(looks.size());
+  std::vector<decide::Candidate> candidates;
+  std::vector<std::size_t> asked;
+  std::set<std::string> peers;
+  for (std::size_t k = 0; k < looks.size(); ++k) {
+    const Item& item = *moving[looks[k].move];
+    fresh[k] = caches_.migrations.get(item.migration->meta.name);
+    if (fresh[k] == nullptr || fresh[k]->meta.uid != item.migration->meta.uid) continue;
+    surroundings_.fill(*fresh[k], looks[k].observed);
+    for (std::string& peer : decide::peers_of(*fresh[k], looks[k].observed.wave))
+      peers.insert(std::move(peer));
+    candidates.push_back({fresh[k].get(), &looks[k].observed});
+    asked.push_back(k);
+  }
+  // Those of the groups that do not move now, as they were seen a moment ago.
+  std::vector<decide::Observation> others;
+  if (!peers.empty()) {
+    others.reserve(items.size());
+    for (const Item& item : items) {
+      const bool moves = std::find(moving.begin(), moving.end(), &item) != moving.end();
+      if (moves || !peers.contains(item.migration->spec.project)) continue;
+      others.push_back(item.outcome.observed);
+      candidates.push_back({item.migration.get(), &others.back()});
+    }
+  }
+  const std::vector<decide::Plan> plans = decide::decide_all(candidates, database->spec.policy);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if (plans[i].step != decide::StepKind::none) answers[asked[i]] = plans[i].to;
+  }
+  return answers;
+}
+
+std::optional<Error> Reconciler::move(Sessions::Open& open, std::vector<Item>& all,
+                                      std::span<Item* const> items, std::vector<Item*>& moved) {
   std::vector<postgres::Move> moves;
   moves.reserve(items.size());
   for (const Item* item : items) {
-    moves.push_back({item->migration->spec.project, item->outcome.observed.phase, item->outcome.plan.to,
-                     item->outcome.plan.step_reason, actor_of(*item->migration)});
+    const decide::Plan& plan = item->outcome.plan;
+    moves.push_back({.project = item->migration->spec.project,
+                     .from = item->outcome.observed.phase,
+                     .to = plan.to,
+                     .reason = plan.step_reason,
+                     .actor = actor_of(*item->migration),
+                     .group = plan.group,
+                     .latch = plan.latch,
+                     .resume = plan.step == decide::StepKind::resume ? item->migration->resume : ""});
   }
-  // Under the locks the freshest spec counts: somebody may have lowered it, held it or deleted the object
-  // since.
-  const auto again = [&](std::size_t i, const decide::Observation& seen) -> std::optional<Phase> {
-    const auto fresh = caches_.migrations.get(items[i]->migration->meta.name);
-    if (fresh == nullptr || fresh->meta.uid != items[i]->migration->meta.uid) return std::nullopt;
-    decide::Observation observed = seen;
-    observed.conflict_with_older = caches_.owners.older_than(*fresh);
-    const auto database = caches_.databases.get(database_of(*fresh));
-    if (database == nullptr || !sessions_.leading()) return std::nullopt;
-    const decide::Plan plan = decide::decide(*fresh, database->spec.policy, observed);
-    if (plan.step == decide::StepKind::none) return std::nullopt;
-    return plan.to;
-  };
+  const auto again = [&](std::vector<postgres::Relook>& looks) { return decide_again(all, items, looks); };
 
   const auto began = clock_.steady();
   auto results = open.database->move(moves, again);
@@ -322,7 +416,10 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
         item.moved = true;
         moved.push_back(&item);
         if (tried.from != tried.to) observer_.transition(tried.from, tried.to, Moved::committed);
-        log::info(kLogger, tried.from == tried.to ? "phase accepted" : "project moved",
+        log::info(kLogger,
+                  !tried.resume.empty()    ? "hold cleared"
+                  : tried.from == tried.to ? "phase accepted"
+                                           : "project moved",
                   {{"namespace", name.ns},
                    {"name", name.name},
                    {"project", tried.project},
@@ -347,6 +444,32 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::span<Item* cons
     }
   }
   return std::nullopt;
+}
+
+void Reconciler::decide_waves(const api::ObjectName& database, std::vector<Item>& items) {
+  if (!rollouts_.any(database)) return;
+  std::vector<MemberLook> looks;
+  Time now = clock_.now();
+  for (const Item& item : items) {
+    looks.push_back({item.migration.get(), &item.outcome});
+    if (item.outcome.observed.now != Time{}) now = item.outcome.observed.now;
+  }
+  if (const auto thaws_at = rollouts_.decide(database, looks, now)) {
+    queue_.add(database, database_key(database),
+               clock_.steady() + std::min<Duration>(*thaws_at - now, kLongestWait));
+  }
+}
+
+void Reconciler::publish_rollouts(const api::ObjectName& database, const std::vector<Item>& items,
+                                  const std::optional<Error>& error) {
+  if (!rollouts_.any(database)) return;
+  std::vector<MemberLook> looks;
+  Time now = clock_.now();
+  for (const Item& item : items) {
+    looks.push_back({item.migration.get(), &item.outcome});
+    if (item.outcome.observed.now != Time{}) now = item.outcome.observed.now;
+  }
+  rollouts_.publish(database, looks, now, error ? std::optional(failure_of(*error)) : std::nullopt);
 }
 
 /// History and violations are read only where the status does not hold them yet. What cannot be read now is

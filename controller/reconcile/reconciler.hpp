@@ -11,9 +11,11 @@
 #include "controller/base/time.hpp"
 #include "controller/reconcile/caches.hpp"
 #include "controller/reconcile/keys.hpp"
+#include "controller/reconcile/rollouts.hpp"
 #include "controller/reconcile/sessions.hpp"
 #include "controller/reconcile/status.hpp"
 #include "controller/reconcile/status_writer.hpp"
+#include "controller/reconcile/surroundings.hpp"
 
 namespace rls::reconcile {
 
@@ -40,11 +42,14 @@ class Reconciler {
   /// Called once where another leader has taken over: the process must end (design 3-database, fence).
   using FenceLost = std::function<void(const std::string& message)>;
 
-  Reconciler(Caches& caches, Queue& queue, Sessions& sessions, StatusWriter& writer, Observer& observer,
-             const Clock& clock, FenceLost fence_lost, ReconcilerOptions options)
+  Reconciler(Caches& caches, Queue& queue, Sessions& sessions, Surroundings& surroundings, Rollouts& rollouts,
+             StatusWriter& writer, Observer& observer, const Clock& clock, FenceLost fence_lost,
+             ReconcilerOptions options)
       : caches_(caches),
         queue_(queue),
         sessions_(sessions),
+        surroundings_(surroundings),
+        rollouts_(rollouts),
         writer_(writer),
         observer_(observer),
         clock_(clock),
@@ -66,15 +71,27 @@ class Reconciler {
   static bool any_unregistered(const std::vector<Item>& items);
 
   std::vector<Item> items_of(const Queue::Batch& batch, bool whole);
+  void add_peers(std::vector<Item>& items);
+  void decide_for(std::span<Item* const> items, const api::DatabasePolicy& policy);
+  std::optional<Error> count_exactly(Sessions::Open& open, std::span<Item* const> items,
+                                     const api::DatabasePolicy& policy);
+  std::vector<std::optional<Phase>> decide_again(std::vector<Item>& items, std::span<Item* const> moving,
+                                                 std::vector<postgres::Relook>& looks);
   std::optional<Error> tend(Sessions::Open& open, const api::RlsDatabase& database,
                             const std::vector<Item>& items, DatabaseOutcome& outcome);
   static std::optional<Error> describe(Sessions::Open& open, bool managed, DatabaseOutcome& outcome);
-  std::optional<Error> work_on(Sessions::Open& open, std::vector<Item>& items,
-                               const api::DatabasePolicy& policy, bool whole);
-  std::optional<Error> observe(Sessions::Open& open, std::vector<Item*>& items,
-                               const api::DatabasePolicy& policy, postgres::Counting counting);
+  std::optional<Error> work_on(Sessions::Open& open, const api::ObjectName& database,
+                               std::vector<Item>& items, const api::DatabasePolicy& policy, bool whole);
+  std::optional<Error> observe(Sessions::Open& open, std::span<Item* const> items,
+                               postgres::Counting counting);
+  std::optional<Error> move_all(Sessions::Open& open, std::vector<Item>& items, std::vector<Item*> due,
+                                std::vector<Item*>& moved);
   /// One transaction; the items that moved. An Error: nothing is known to have moved.
-  std::optional<Error> move(Sessions::Open& open, std::span<Item* const> items, std::vector<Item*>& moved);
+  std::optional<Error> move(Sessions::Open& open, std::vector<Item>& all, std::span<Item* const> items,
+                            std::vector<Item*>& moved);
+  void decide_waves(const api::ObjectName& database, std::vector<Item>& items);
+  void publish_rollouts(const api::ObjectName& database, const std::vector<Item>& items,
+                        const std::optional<Error>& error);
   void fetch_details(Sessions::Open& open, std::vector<Item>& items);
   void fail_all(std::vector<Item>& items, const Error& error, Duration not_ok_for);
   void publish(const Item& item);
@@ -84,6 +101,8 @@ class Reconciler {
   Caches& caches_;
   Queue& queue_;
   Sessions& sessions_;
+  Surroundings& surroundings_;
+  Rollouts& rollouts_;
   StatusWriter& writer_;
   Observer& observer_;
   const Clock& clock_;

@@ -40,6 +40,20 @@ std::vector<api::GateStatus> gates_of(const decide::Plan& plan, const std::vecto
   return gates;
 }
 
+/// While the database cannot be looked at: what the gates said last, but for what is known now.
+void mark_gates(api::MigrationStatus& status, const std::vector<api::GateStatus>& now) {
+  if (status.gates.empty()) return;  // no step up is wanted
+  std::string blocked;
+  for (api::GateStatus& gate : status.gates) {
+    for (const api::GateStatus& known : now) {
+      if (known.name == gate.name) gate = known;
+    }
+    if (gate.state == api::GateState::passed || gate.state == api::GateState::overridden) continue;
+    blocked += (blocked.empty() ? "" : ",") + gate.name;
+  }
+  status.blocked_by = std::move(blocked);
+}
+
 bool seen(const decide::Observation& observed) {
   return observed.database == decide::DatabaseState::ok && observed.project_known &&
          !observed.conflict_with_older;
@@ -66,6 +80,7 @@ api::MigrationStatus project(const api::RlsMigration& migration, const Migration
       api::fit(nothing);
       return nothing;
     }
+    if (!outcome.observed.conflict_with_older) mark_gates(status, gates_of(plan, before.gates, now));
     api::fit(status);
     return status;
   }
@@ -76,6 +91,7 @@ api::MigrationStatus project(const api::RlsMigration& migration, const Migration
   status.eligible_at = plan.eligible_at;
   status.blocked_by = joined(plan.blocked_by());
   status.gates = gates_of(plan, before.gates, now);
+  status.evidence_digest = plan.evidence_digest;
   if (outcome.history) status.history = *outcome.history;
   if (outcome.violations) {
     status.violations = *outcome.violations;

@@ -7,9 +7,17 @@ namespace {
 
 constexpr const char* kLogger = "status";
 
+std::string plural_of(Kind kind) {
+  switch (kind) {
+    case Kind::database: return "rlsdatabases";
+    case Kind::migration: return "rlsmigrations";
+    case Kind::rollout: return "rlsrollouts";
+  }
+  return {};
+}
+
 kube::Resource resource_of(const Key& key) {
-  return {std::string(api::kGroupVersion), key.kind == Kind::database ? "rlsdatabases" : "rlsmigrations",
-          key.name.ns};
+  return {std::string(api::kGroupVersion), plural_of(key.kind), key.name.ns};
 }
 
 }  // namespace
@@ -134,22 +142,23 @@ void StatusWriter::pump() {
 
 /// The object as the cache has it now, where it still is the same object.
 StatusWriter::Before StatusWriter::current(const StatusWrite& write) const {
-  Before before;
-  if (write.key.kind == Kind::database) {
-    before.database = caches_.databases.get(write.key.name);
-    if (before.database != nullptr && before.database->meta.uid != write.uid) before.database.reset();
-  } else {
-    before.migration = caches_.migrations.get(write.key.name);
-    if (before.migration != nullptr && before.migration->meta.uid != write.uid) before.migration.reset();
+  const auto from = [&](const auto& cache) -> Before {
+    auto object = cache.get(write.key.name);
+    if (object != nullptr && object->meta.uid != write.uid) object.reset();
+    return object;
+  };
+  switch (write.key.kind) {
+    case Kind::database: return from(caches_.databases);
+    case Kind::migration: return from(caches_.migrations);
+    case Kind::rollout: return from(caches_.rollouts);
   }
-  return before;
+  return {};
 }
 
 void StatusWriter::send(StatusWrite write) {
   Before before = current(write);
-  const api::ObjectMeta* const meta = before.database != nullptr    ? &before.database->meta
-                                      : before.migration != nullptr ? &before.migration->meta
-                                                                    : nullptr;
+  const api::ObjectMeta* const meta =
+      std::visit([](const auto& object) { return object == nullptr ? nullptr : &object->meta; }, before);
   if (meta == nullptr) {
     settle(write, before, terminal("NotFound", "the object is gone"));
     return;
@@ -233,10 +242,16 @@ void StatusWriter::remember(const StatusWrite& write, const Before& before, std:
     }
     if (listener_ != nullptr) listener_->written(old, status);
   };
-  if (const auto* migration = std::get_if<api::MigrationStatus>(&write.status)) {
-    put(caches_.migrations, *before.migration, *migration);
-  } else {
-    put(caches_.databases, *before.database, std::get<api::DatabaseStatus>(write.status));
+  switch (write.key.kind) {
+    case Kind::database:
+      put(caches_.databases, *std::get<1>(before), std::get<api::DatabaseStatus>(write.status));
+      break;
+    case Kind::migration:
+      put(caches_.migrations, *std::get<0>(before), std::get<api::MigrationStatus>(write.status));
+      break;
+    case Kind::rollout:
+      put(caches_.rollouts, *std::get<2>(before), std::get<api::RolloutStatus>(write.status));
+      break;
   }
 }
 

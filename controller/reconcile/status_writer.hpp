@@ -29,7 +29,7 @@ struct StatusWrite {
   std::string uid;                                      ///< of the object it was made for
   std::chrono::steady_clock::time_point observed_at{};  ///< an older observation never overwrites a newer one
   bool urgent = false;
-  std::variant<api::MigrationStatus, api::DatabaseStatus> status;
+  std::variant<api::MigrationStatus, api::DatabaseStatus, api::RolloutStatus> status;
 };
 
 /// Hears of every status that came through: what the object said before, and what it says now. Called on the
@@ -39,6 +39,7 @@ class StatusListener {
   virtual ~StatusListener() = default;
   virtual void written(const api::RlsMigration& before, const api::MigrationStatus& after) = 0;
   virtual void written(const api::RlsDatabase& before, const api::DatabaseStatus& after) = 0;
+  virtual void written(const api::RlsRollout& before, const api::RolloutStatus& after) = 0;
 };
 
 /// Thread-safe. `retry` is called (on any thread, without locks held) with the key of a write that did not
@@ -96,10 +97,9 @@ class StatusWriter {
   };
 
   /// The object as the cache had it when its status was sent; null where it was gone.
-  struct Before {
-    std::shared_ptr<const api::RlsMigration> migration;
-    std::shared_ptr<const api::RlsDatabase> database;
-  };
+  using Before =
+      std::variant<std::shared_ptr<const api::RlsMigration>, std::shared_ptr<const api::RlsDatabase>,
+                   std::shared_ptr<const api::RlsRollout>>;
 
   void pump();
   void drop_waiting();  // under mutex_

@@ -22,7 +22,8 @@ GateResult hold(const GateInput& input) {
   }
   if (input.observed.hold && input.observed.hold->at < input.to) {
     block("held at " + std::string(to_string(input.observed.hold->at)) + " in the database by " +
-          quoted(input.observed.hold->by, 60) + ": SELECT rls_operator.release(project) lets it go on");
+          quoted(input.observed.hold->by, 60) + "; to let it go on, run: rlsctl resume " +
+          migration.meta.name.name + " --namespace " + migration.meta.name.ns);
   }
   return result;
 }

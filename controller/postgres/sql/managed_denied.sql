@@ -2,7 +2,7 @@
   -- inbox still; transactions, of which one in sixteen is counted, by their lower bound.
   SELECT seen.n, coalesce(v.count, 0) + coalesce(i.count, 0) AS count, greatest(v.last, i.last) AS last,
          greatest(0, floor(16 * (u.sampled - 2 * sqrt(u.sampled))))::bigint AS transactions,
-         coalesce(v.unreviewed, 0) + coalesce(i.count, 0) AS unreviewed, v.fixed_at
+         coalesce(v.unreviewed, 0) + coalesce(i.count, 0) AS unreviewed, v.fixed_at, v.reviewed_at
   FROM seen
   LEFT JOIN (
     SELECT s.n,
@@ -11,7 +11,8 @@
                                     AND r.verdict IS DISTINCT FROM 'false-positive') AS last,
            count(*) FILTER (WHERE v.counted_since = s.at AND v.count > 0
                               AND (r.verdict IS NULL OR r.verdict = 'fixed')) AS unreviewed,
-           max(r.at) FILTER (WHERE r.verdict = 'fixed') AS fixed_at
+           max(r.at) FILTER (WHERE r.verdict = 'fixed') AS fixed_at,
+           max(r.at) AS reviewed_at
     FROM seen s
     JOIN rls_operator.violation v ON v.project_id = s.project
     LEFT JOIN rls_operator.review r ON r.fingerprint = v.fingerprint

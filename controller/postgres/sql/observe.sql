@@ -43,10 +43,12 @@ SELECT seen.known, seen.phase, seen.ordinal, seen.kind, seen.to_phase, seen.want
        seen.has_row,
        {{remembers}}
        AND (denied.count > coalesce(mark.count, 0) OR (denied.count > 0 AND least(denied.last, clock.now) > mark.last)),
+       resumed.value,
        {{managed_columns}}
 FROM seen
 CROSS JOIN clock
 LEFT JOIN rls_operator.hold h ON h.project_id = seen.project
+LEFT JOIN rls_operator.resumed ON resumed.project_id = seen.project
 LEFT JOIN denied ON denied.n = seen.n
 LEFT JOIN rls_operator.violation_mark mark
   ON mark.project_id = seen.project AND mark.ordinal = seen.ordinal AND seen.to_phase = seen.phase

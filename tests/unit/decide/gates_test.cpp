@@ -114,7 +114,7 @@ TEST(HoldGate, NamesEveryBrakeAndItsRemedy) {
   const GateResult gate = gates::hold(c.to(Phase::enforcing));
   EXPECT_EQ(gate.state, GateState::blocked);
   EXPECT_NE(gate.message.find("rls-operator.dev/hold-at"), std::string::npos);
-  EXPECT_NE(gate.message.find("rls_operator.release"), std::string::npos);
+  EXPECT_NE(gate.message.find("rlsctl resume"), std::string::npos);
 }
 
 // Whoever pulls the brake and misspells it must not see green.

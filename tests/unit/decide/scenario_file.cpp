@@ -6,6 +6,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "controller/decide/evidence_digest.hpp"
+
 namespace rls::decide {
 namespace {
 
@@ -34,17 +36,54 @@ void note_unknown(const YAML::Node& node, const std::string& prefix, const std::
   }
 }
 
+std::vector<api::WindowSpec> windows_of(const YAML::Node& nodes) {
+  std::vector<api::WindowSpec> out;
+  for (const auto& node : nodes) {
+    out.push_back({node["schedule"].as<std::string>(), duration_of(node["duration"]),
+                   node["timeZone"] ? node["timeZone"].as<std::string>() : "UTC"});
+  }
+  return out;
+}
+
+std::vector<api::CheckSpec> checks_of(const YAML::Node& nodes) {
+  std::vector<api::CheckSpec> out;
+  for (const auto& node : nodes) {
+    api::CheckSpec check{.name = node["name"].as<std::string>(), .phases = {}};
+    for (const auto& phase : node["phases"]) check.phases.push_back(phase_of(phase));
+    if (node["every"]) check.every = duration_of(node["every"]);
+    if (node["onFailure"] && node["onFailure"].as<std::string>() == "Rollback")
+      check.on_failure = api::CheckSpec::OnFailure::rollback;
+    out.push_back(std::move(check));
+  }
+  return out;
+}
+
 void read_spec(const YAML::Node& spec, Scenario& row) {
-  note_unknown(spec, "spec.", {"phase", "gates", "suspend", "drift"}, row.later);
+  note_unknown(spec, "spec.", {"phase", "gates", "suspend", "drift", "group", "overrides"}, row.later);
+  row.migration.meta.uid = "u1";
   row.migration.spec.project = "sm";
   row.migration.spec.phase = phase_of(spec["phase"]);
   if (spec["suspend"]) row.migration.spec.suspend = spec["suspend"].as<bool>();
   if (spec["drift"] && spec["drift"].as<std::string>() == "Revert") {
     row.migration.spec.drift = api::DriftPolicy::revert;
   }
+  if (const YAML::Node group = spec["group"]) {
+    row.migration.spec.group =
+        api::GroupSpec{group["name"].as<std::string>(), group["members"].as<std::vector<std::string>>()};
+  }
+  for (const auto& node : spec["overrides"]) {
+    row.migration.spec.overrides.push_back({node["gates"].as<std::vector<std::string>>(),
+                                            node["reason"].as<std::string>(), time_of(node["expires"])});
+  }
   if (const YAML::Node gates = spec["gates"]) {
     note_unknown(gates, "spec.gates.",
-                 {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review"}, row.later);
+                 {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review", "approvals",
+                  "windows", "checks"},
+                 row.later);
+    for (const auto& approval : gates["approvals"])
+      row.migration.spec.gates.approvals[phase_of(approval.first)] = approval.second.as<std::int64_t>();
+    row.migration.spec.gates.windows = windows_of(gates["windows"]);
+    row.migration.spec.gates.checks = checks_of(gates["checks"]);
     if (gates["shadowSoak"]) row.migration.spec.gates.shadow_soak = duration_of(gates["shadowSoak"]);
     if (gates["enforcingSoak"]) row.migration.spec.gates.enforcing_soak = duration_of(gates["enforcingSoak"]);
     if (gates["maxViolations"])
@@ -67,9 +106,29 @@ DatabaseState database_of(const std::string& text) {
 
 void read_observed(const YAML::Node& seen, Scenario& row) {
   note_unknown(seen, "observed.",
-               {"phase", "since", "violations", "database", "project", "hold", "lastOurs", "specLoweredSince",
-                "conflictWithOlder", "evidence", "frozen", "policiesChangedAt", "driftNumber",
-                "acceptedBefore", "transactions"},
+               {"phase",
+                "since",
+                "violations",
+                "database",
+                "project",
+                "hold",
+                "lastOurs",
+                "specLoweredSince",
+                "conflictWithOlder",
+                "evidence",
+                "frozen",
+                "policiesChangedAt",
+                "driftNumber",
+                "acceptedBefore",
+                "transactions",
+                "posture",
+                "approvals",
+                "approvalPolicyBound",
+                "overridePolicyBound",
+                "group",
+                "checks",
+                "wave",
+                "resumed"},
                row.later);
   Observation& out = row.observed;
   out.managed = true;
@@ -102,6 +161,49 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
   if (const YAML::Node hold = seen["hold"]) {
     out.hold = HoldRow{phase_of(hold["at"]), hold["by"].as<std::string>()};
   }
+  if (seen["resumed"]) out.resumed = seen["resumed"].as<std::string>();
+  out.posture.emplace();
+  if (const YAML::Node posture = seen["posture"]) {
+    out.posture->critical = posture["critical"].as<std::int64_t>();
+    out.posture->worst = "a critical finding";
+  }
+  const auto guard = [&](const char* key) -> Guard {
+    const bool bound = !seen[key] || seen[key].as<bool>();
+    return {bound, bound ? "" : "the policy is not bound"};
+  };
+  out.approval_guard = guard("approvalPolicyBound");
+  out.override_guard = guard("overridePolicyBound");
+  for (const auto& member : seen["group"]) {
+    const auto how = member.second.as<std::string>();
+    out.group.push_back({member.first.as<std::string>(),
+                         how == "eligible"      ? GroupMember::State::ready
+                         : how == "missing"     ? GroupMember::State::missing
+                         : how == "listsDiffer" ? GroupMember::State::lists_differ
+                                                : GroupMember::State::waiting,
+                         how});
+  }
+  for (const auto& check : seen["checks"]) {
+    const auto how = check.second.as<std::string>();
+    out.checks[check.first.as<std::string>()] = {how == "passed"   ? CheckState::State::passed
+                                                 : how == "failed" ? CheckState::State::failed
+                                                                   : CheckState::State::unknown,
+                                                 how};
+  }
+  if (const YAML::Node wave = seen["wave"]) {
+    out.wave = WaveState{.rollout = "all",
+                         .name = wave["name"].as<std::string>(),
+                         .open = wave["open"].as<bool>(),
+                         .frozen = wave["frozen"] && wave["frozen"].as<bool>(),
+                         .why = wave["why"] ? wave["why"].as<std::string>() : "",
+                         .members = {}};
+  }
+  for (const auto& approval : seen["approvals"]) {
+    Approval given{.phase = phase_of(approval["phase"]),
+                   .approver = approval["approver"].as<std::string>(),
+                   .digest = approval["digest"].as<std::string>()};
+    if (approval["expires"]) given.expires = time_of(approval["expires"]);
+    out.approvals.push_back(std::move(given));
+  }
   for (const auto& violation : seen["violations"]) {
     note_unknown(violation, "observed.violations.", {"fingerprint", "count", "last", "verdict"}, row.later);
     const Time last = time_of(violation["last"]);
@@ -126,7 +228,7 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
 void read_expectation(const YAML::Node& expect, Scenario& row) {
   note_unknown(expect, "expect.",
                {"step", "targetReached", "stalled", "drifted", "ready", "reason", "gates", "eligibleAt",
-                "recheckAt", "cleanSince"},
+                "recheckAt", "cleanSince", "latch", "held", "overridden"},
                row.later);
   Expectation& out = row.expect;
   if (expect["step"]) out.step = expect["step"].as<std::string>();
@@ -138,13 +240,11 @@ void read_expectation(const YAML::Node& expect, Scenario& row) {
   if (expect["eligibleAt"]) out.eligible_at = time_of(expect["eligibleAt"]);
   if (expect["recheckAt"]) out.recheck_at = time_of(expect["recheckAt"]);
   if (expect["cleanSince"]) out.clean_since = time_of(expect["cleanSince"]);
+  if (expect["latch"]) out.latch = phase_of(expect["latch"]);
+  if (expect["held"]) out.held = expect["held"].as<bool>();
+  if (expect["overridden"]) out.overridden = expect["overridden"].as<bool>();
   for (const auto& gate : expect["gates"]) {
     const auto name = gate.first.as<std::string>();
-    if (!std::set<std::string>{"all", "Database", "SoakTime", "Violations", "Transactions", "Review",
-                               "Evidence", "Window", "Hold"}
-             .contains(name)) {
-      row.later.push_back("gate " + name);
-    }
     out.gates.emplace_back(name, gate.second.as<std::string>());
   }
 }
@@ -160,11 +260,15 @@ std::vector<Scenario> load_scenarios(const std::string& path) {
     row.name = node["name"].as<std::string>();
     note_unknown(node, "", {"name", "spec", "observed", "expect", "annotations", "minimumGates"}, row.later);
     if (const YAML::Node floor = node["minimumGates"]) {
-      note_unknown(floor, "minimumGates.", {"shadowSoak"}, row.later);
-      row.policy.minimum_gates.shadow_soak = duration_of(floor["shadowSoak"]);
+      note_unknown(floor, "minimumGates.", {"shadowSoak", "approvals"}, row.later);
+      if (floor["shadowSoak"]) row.policy.minimum_gates.shadow_soak = duration_of(floor["shadowSoak"]);
+      for (const auto& approval : floor["approvals"])
+        row.policy.minimum_gates.approvals[phase_of(approval.first)] = approval.second.as<std::int64_t>();
     }
     for (const auto& annotation : node["annotations"]) {
-      if (annotation.first.as<std::string>() == "hold-at") {
+      if (annotation.first.as<std::string>() == "resume") {
+        row.migration.resume = annotation.second.as<std::string>();
+      } else if (annotation.first.as<std::string>() == "hold-at") {
         row.migration.hold_at = phase_of(annotation.second);
       } else if (annotation.first.as<std::string>() == "adopt-phase") {
         row.migration.adopt_phase = annotation.second.as<std::string>();
@@ -176,6 +280,10 @@ std::vector<Scenario> load_scenarios(const std::string& path) {
     read_spec(node["spec"], row);
     read_observed(node["observed"], row);
     read_expectation(node["expect"], row);
+    const std::string digest = evidence_digest(row.migration, row.observed);
+    for (Approval& given : row.observed.approvals) {
+      if (given.digest == "current") given.digest = digest;
+    }
     scenarios.push_back(std::move(row));
   }
   return scenarios;

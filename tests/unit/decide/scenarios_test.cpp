@@ -32,6 +32,7 @@ std::string step_of(const Plan& plan) {
     case StepKind::up: return "up " + std::string(to_string(plan.to));
     case StepKind::down: return "down " + std::string(to_string(plan.to));
     case StepKind::accept: return "accept " + std::string(to_string(plan.to));
+    case StepKind::resume: return "resume";
   }
   return "none";
 }
@@ -52,6 +53,16 @@ TEST_P(PhaseScenario, DecidesAsWritten) {
   }
   if (expect.drifted) {
     EXPECT_EQ(plan.drifted, *expect.drifted);
+  }
+  if (expect.held) {
+    EXPECT_EQ(plan.held, *expect.held);
+  }
+  if (expect.overridden) {
+    EXPECT_EQ(api::find_condition(conditions, "Overridden") != nullptr, *expect.overridden);
+  }
+  EXPECT_EQ(plan.latch.has_value(), expect.latch.has_value());
+  if (expect.latch && plan.latch) {
+    EXPECT_EQ(plan.latch->at, *expect.latch);
   }
   if (expect.eligible_at) {
     EXPECT_EQ(plan.eligible_at, expect.eligible_at);

@@ -1,0 +1,55 @@
+#pragma once
+// What the cluster says beside the database: approvals and whether they can be believed, checks, waves, and
+// what was found about the database as a whole.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+#include "controller/decide/observation.hpp"
+#include "controller/reconcile/admission.hpp"
+#include "controller/reconcile/caches.hpp"
+#include "controller/reconcile/waves.hpp"
+
+namespace rls::reconcile {
+
+/// Thread-safe; `fill` waits for nothing but short locks, as it is called with rows of the database locked.
+class Surroundings {
+ public:
+  /// The results of the checks that the migration wants now. Null: no check ever runs.
+  using Checks = std::function<std::map<std::string, decide::CheckState>(const api::RlsMigration&,
+                                                                         const decide::Observation&)>;
+
+  Surroundings(const Caches& caches, Waves& waves, Checks checks)
+      : caches_(caches), waves_(waves), checks_(std::move(checks)) {}
+
+  /// Sets what stands beside the database in `observed`, which says what the database says.
+  void fill(const api::RlsMigration& migration, decide::Observation& observed) const;
+  [[nodiscard]] std::optional<decide::WaveState> wave_of(const api::RlsMigration& migration) const {
+    return waves_.of(migration);
+  }
+
+  /// True: it differs from what was known.
+  bool note(AdmissionState admission);
+  /// What was found when the database was last tended; none: it is not known any more.
+  void note(const api::ObjectName& database, const std::vector<api::Finding>* findings);
+
+ private:
+  [[nodiscard]] std::shared_ptr<const AdmissionState> admission() const;
+  [[nodiscard]] std::vector<decide::Approval> approvals_of(const api::RlsMigration& migration,
+                                                           const AdmissionState& admission) const;
+
+  const Caches& caches_;
+  Waves& waves_;
+  const Checks checks_;
+  mutable std::mutex mutex_;  // guards what stands below
+  std::shared_ptr<const AdmissionState> admission_ = std::make_shared<AdmissionState>();
+  std::unordered_map<api::ObjectName, decide::Posture> posture_;
+};
+
+}  // namespace rls::reconcile
