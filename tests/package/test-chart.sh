@@ -36,6 +36,7 @@ test_bad_values_are_refused_with_their_reason() {
   refuses "at '/image/tag': got number, want string" --set-json image.tag=1.0
   refuses "at '/image/digest'" --set image.digest=sha256:abc
   refuses "at '/metrics/projects': got string, want boolean" --set metrics.projects=sometimes
+  refuses "at '/admission/enabled': got string, want boolean" --set admission.enabled=sometimes
   refuses "at '/config': additional properties 'worker' not allowed" --set config.worker=1
   refuses "at '/config': additional properties 'namespace' not allowed" --set config.namespace=tenants
   refuses "at '/config/workers': maximum: got 65, want 64" --set config.workers=65
@@ -61,7 +62,7 @@ test_every_value_has_an_effect() {
   for value in image.repository=x image.tag=x "image.digest=sha256:$(printf '%064d' 0)" image.pullPolicy=Always \
     'imagePullSecrets[0].name=x' nameOverride=x fullnameOverride=x watchNamespace=x "$secrets" logLevel=debug \
     logFormat=console observeInterval=1m workers=8 installId=x config.workers=8 metrics.projects=false crds.install=false \
-    serviceAccount.name=x serviceAccount.annotations.a=b rbac.create=false serviceMonitor.enabled=true \
+    admission.enabled=false serviceAccount.name=x serviceAccount.annotations.a=b rbac.create=false serviceMonitor.enabled=true \
     prometheusRule.enabled=true resources.limits.memory=1Gi terminationGracePeriodSeconds=60 priorityClassName=x \
     nodeSelector.a=b 'tolerations[0].key=a' affinity.nodeAffinity.a=b podLabels.a=b podAnnotations.a=b \
     'volumes[0].name=a' 'volumeMounts[0].name=a,volumeMounts[0].mountPath=/a'; do
@@ -96,15 +97,16 @@ test_another_config_is_another_pod() {
   same "$(render --set config.workers=8 | field_of Deployment "$template")" "$eight"
   [[ $(render --set config.workers=9 | field_of Deployment "$template") != "$eight" ]] || fail "the Pod would go on with the old file"
 }
-# same_field KIND JSONPATH: in the chart as in the manifests, and not nothing.
+# same_field KIND JSONPATH: in the chart as in the manifests, and not nothing, whatever the order of the objects.
 same_field() {
   local expected
-  expected=$(kustomized | field_of "$@")
+  expected=$(kustomized | field_of "$1" "$2{\"\\n\"}" | sort)
   [[ -n $expected ]] || fail "nothing at $* of the manifests"
-  same "$(render | field_of "$@")" "$expected"
+  same "$(render | field_of "$1" "$2{\"\\n\"}" | sort)" "$expected"
 }
 test_the_same_rights_as_the_manifests() {
-  same_field ClusterRole '{.metadata.name}{.rules}'
+  local aggregate='.metadata.labels.rbac\.authorization\.k8s\.io/aggregate-to'
+  same_field ClusterRole "{.metadata.name}{.rules}{$aggregate-view} {$aggregate-edit}"
   same_field ClusterRoleBinding '{.metadata.name}{.subjects}{.roleRef}'
   same_field ServiceAccount '{.metadata.namespace}{.metadata.name}'
   same_field Role '{.metadata.namespace}{.metadata.name}{.rules}'
@@ -116,7 +118,13 @@ test_the_same_pod_as_the_manifests() {
 }
 test_the_same_definitions_as_in_crds() {
   same_field CustomResourceDefinition '{.metadata.name}{.spec}'
-  same "$(render | field_of CustomResourceDefinition '{.metadata.annotations.helm\.sh/resource-policy} ')" "keep keep "
+  same "$(render | field_of CustomResourceDefinition '{.metadata.annotations.helm\.sh/resource-policy}{"\n"}' | sort -u)" keep
+}
+# Labels, too: each change of a policy makes what was approved before it worthless.
+test_the_same_policies_as_the_manifests() {
+  same_field ValidatingAdmissionPolicy '{.metadata}{.spec}'
+  same_field ValidatingAdmissionPolicyBinding '{.metadata}{.spec}'
+  same "$(render --set admission.enabled=false | field_of ValidatingAdmissionPolicy '{.metadata.name}')" ""
 }
 test_the_same_alerts_as_in_metrics() {
   render --set prometheusRule.enabled=true --show-only templates/prometheus-rule.yaml | sed '1,/^spec:/d; s/ *$//' >chart.yaml
@@ -131,6 +139,12 @@ test_the_archive_holds_what_the_links_point_to() {
   diff -r "$checkout/metrics/rules/rls-operator.rules.yaml" rls-operator/files/rls-operator.rules.yaml
   local definition
   for definition in "$checkout"/crds/*.yaml; do diff "$definition" "rls-operator/files/crds/${definition##*/}"; done
+  diff "$checkout/manifests/admission/approvals.yaml" rls-operator/files/admission/approvals.yaml
+  diff "$checkout/manifests/rbac/people.yaml" rls-operator/files/people.yaml
+}
+policies() {
+  kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings --selector app.kubernetes.io/name=rls-operator \
+    --output 'jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.resourceVersion}{"\n"}{end}'
 }
 test_a_release_from_install_to_uninstall() {
   no_crds
@@ -150,16 +164,21 @@ serviceaccount/rls-operator"
   can no $me update rlsmigrations --namespace tenants
   can yes $me get secrets/main-db --namespace tenants
   can yes $me get namespaces/kube-system
+  can yes $me get validatingadmissionpolicybindings/rls-operator-approvals
+  can no $me create rlsapprovals --namespace tenants
   can no $me get secrets/third-db --namespace tenants
   can no $me list secrets --namespace tenants
   can no $me get secrets/main-db --namespace life
   can no $me delete rlsmigrations --namespace tenants
 
-  # What people made stays through upgrade and uninstall.
+  # What people made stays through upgrade and uninstall, and an upgrade touches no policy that is the same.
+  local before
+  before=$(policies)
   kubectl apply --filename "$checkout/manifests/samples/tenants/database.yaml" >/dev/null
   helm upgrade rls-operator "$chart" --namespace life --reset-values \
     --set logLevel=debug,metrics.projects=false,config.workers=8 >/dev/null
   admits rls-operator life
+  same "$(policies)" "$before"
   can no $me get secrets/main-db --namespace tenants
   kubectl --namespace life get deployment rls-operator --output 'jsonpath={.spec.template.spec.containers[0].args}' >arguments
   grep -q -- '"--log-level=debug"' arguments && grep -q -- '"--metrics-projects=off"' arguments
@@ -167,6 +186,7 @@ serviceaccount/rls-operator"
   helm uninstall rls-operator --namespace life >/dev/null
   same "$(kubectl --namespace life get deployment,service,serviceaccount --selector app.kubernetes.io/instance=rls-operator --output name)" ""
   same "$(kubectl get clusterrole,clusterrolebinding,role,rolebinding --all-namespaces --selector app.kubernetes.io/instance=rls-operator --output name)" ""
+  same "$(policies)" ""
   kubectl --namespace tenants get rlsdatabase main >/dev/null
 
   # And once more: the release takes its definitions up again.
@@ -189,7 +209,7 @@ test_one_namespace_alone() {
   no_crds
   namespace alone
   namespace watched
-  install alone --set watchNamespace=watched,installId=one \
+  install alone --set watchNamespace=watched,installId=one,admission.enabled=false \
     --set 'secretAccess[0].namespace=watched,secretAccess[0].names={main-db}' >/dev/null
   same "$(kubectl get clusterrole,clusterrolebinding --selector app.kubernetes.io/instance=rls-operator --output name)" ""
   local me=alone/rls-operator
@@ -205,6 +225,7 @@ test_one_namespace_alone() {
   namespace watched-2
   install alone-2 --set watchNamespace=watched-2,crds.install=false >/dev/null
   can yes alone-2/rls-operator get namespaces/kube-system
+  can yes alone-2/rls-operator get validatingadmissionpolicies/rls-operator-jobs
   can no alone-2/rls-operator watch rlsdatabases --namespace watched
 }
 test_definitions_of_kubectl_are_not_taken_over_silently() {

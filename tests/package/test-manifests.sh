@@ -64,5 +64,6 @@ status=0
 run_tests || status=$?
 # The chart's tests install the same. The namespace stays: nobody here empties one that is deleted.
 no_crds
-kubectl delete clusterrole,clusterrolebinding rls-operator >/dev/null
+kubectl delete --kustomize "$manifests/admission" >/dev/null
+kubectl delete --filename "$manifests/rbac/people.yaml" --filename "$manifests/rbac/cluster-role.yaml" >/dev/null
 exit "$status"

@@ -47,7 +47,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What it may do with its own kinds, in the namespaces it works in. The same as manifests/rbac/cluster-role.yaml. */}}
 {{- define "rls-operator.rules" -}}
 - apiGroups: [rls-operator.dev]
-  resources: [rlsdatabases, rlsmigrations]
+  resources: [rlsapprovals, rlsdatabases, rlsmigrations]
   verbs: [get, list, watch]
 # The status is written whole (PUT); a patch would not notice that the object was made anew in between.
 - apiGroups: [rls-operator.dev]
@@ -65,6 +65,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [namespaces]
   resourceNames: [kube-system]
   verbs: [get]
+{{- end -}}
+
+{{/* Whether approvals can be trusted: the policies of templates/admission.yaml. */}}
+{{- define "rls-operator.admissionRule" -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingadmissionpolicies, validatingadmissionpolicybindings]
+  resourceNames: [rls-operator-approvals, rls-operator-overrides, rls-operator-jobs]
+  verbs: [get]
+{{- end -}}
+
+{{/* The name of what belongs to the cluster; two releases in two namespaces must not share it. */}}
+{{- define "rls-operator.globalName" -}}
+{{- include "rls-operator.fullname" . }}{{ with .Values.watchNamespace }}-{{ $.Release.Namespace }}{{ end }}
 {{- end -}}
 
 {{- define "rls-operator.subjects" -}}
