@@ -135,8 +135,8 @@ std::string waited_for(const api::RolloutSpec& spec, const WaveDecision& decisio
   const Phase aim = decision.passed() ? spec.phase : spec.advance_when;
   return laggards(members, aim, [aim](const MemberView& member) {
     const bool on_its_way = earned_phase(member) && *member.phase < aim && member.wanted >= aim;
-    return shown(member.project) +
-           (on_its_way && !member.why.empty() ? ": " + member.why : " " + standing_of(member, aim));
+    return shown(member.project) + ": " +
+           (on_its_way && !member.why.empty() ? member.why : standing_of(member, aim));
   });
 }
 
