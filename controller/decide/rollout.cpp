@@ -29,14 +29,17 @@ std::string slug_of(std::string_view project) {
   return slug;
 }
 
-/// FNV-1a of 64 bits, folded to 40: eight digits of five bits.
+/// FNV-1a of 64 bits; short names differ too little in it, so its bits are mixed (MurmurHash3's last step).
+/// The low 40 of them as eight digits of five.
 std::string hash_of(std::string_view project) {
   std::uint64_t hash = 0xCBF29CE484222325U;
   for (const char c : project) {
     hash ^= static_cast<unsigned char>(c);
     hash *= 0x100000001B3U;
   }
-  hash ^= hash >> 40U;
+  hash = (hash ^ (hash >> 33U)) * 0xFF51AFD7ED558CCDU;
+  hash = (hash ^ (hash >> 33U)) * 0xC4CEB9FE1A85EC53U;
+  hash ^= hash >> 33U;
   std::string digits;
   for (unsigned shift = 40; shift > 0; shift -= 5)
     digits += "0123456789abcdefghijklmnopqrstuv"[(hash >> (shift - 5)) & 31U];
@@ -132,8 +135,8 @@ std::string waited_for(const api::RolloutSpec& spec, const WaveDecision& decisio
   const Phase aim = decision.passed() ? spec.phase : spec.advance_when;
   return laggards(members, aim, [aim](const MemberView& member) {
     const bool on_its_way = earned_phase(member) && *member.phase < aim && member.wanted >= aim;
-    return shown(member.project) +
-           (on_its_way && !member.why.empty() ? ": " + member.why : " " + standing_of(member, aim));
+    return shown(member.project) + ": " +
+           (on_its_way && !member.why.empty() ? member.why : standing_of(member, aim));
   });
 }
 
