@@ -31,7 +31,7 @@ bool is_host(std::string_view host) {
 
 Error bad(std::string_view url, std::string_view why) {
   return terminal("InvalidUrl",
-                  "the URL " + quoted(url) + " " + std::string(why) +
+                  "the URL " + rls::quoted(url) + " " + std::string(why) +
                       "; http://HOST:PORT or https://HOST:PORT is expected, with a path at most");
 }
 
@@ -106,7 +106,7 @@ Result<void> allowed_url(std::string_view url, std::span<const std::string> allo
     const auto known = parse(entry);
     if (known && is_at_or_below(*asked, *known)) return {};
   }
-  return terminal("UrlNotAllowed", "the operator's configuration does not allow the URL " + quoted(url) +
+  return terminal("UrlNotAllowed", "the operator's configuration does not allow the URL " + rls::quoted(url) +
                                        "; who runs the operator may add it to --allowed-prometheus-urls "
                                        "(allowedPrometheusUrls in the configuration file)");
 }

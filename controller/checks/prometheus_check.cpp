@@ -47,7 +47,7 @@ std::optional<double> parse_number(std::string_view text) {
   return number;
 }
 
-std::string said(std::string_view text) { return quoted(log::redacted(text), kLongestQuote); }
+std::string said(std::string_view text) { return rls::quoted(log::redacted(text), kLongestQuote); }
 
 struct Answer {
   std::string error;    ///< status is "error"
@@ -148,7 +148,7 @@ Result<Expectation> parse_expectation(std::string_view text) {
   }
   return terminal("InvalidExpectation",
                   "prometheus.expect must be one of == != < <= > >= and a number, such as \"< 0.01\", not " +
-                      quoted(text));
+                      rls::quoted(text));
 }
 
 Outcome judge_reply(const kube::Response& reply, const Expectation& expectation) {

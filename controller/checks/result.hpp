@@ -13,7 +13,7 @@ struct CheckResult {
   enum class State { passed, failed, unknown };
   State state = State::unknown;
   std::string message;  ///< for people: no secrets, and of rows the value of the first column alone, cut
-  Time at{};            ///< when it was asked
+  Time at{};            ///< when it was asked; zero: never yet
   bool operator==(const CheckResult&) const = default;
 };
 

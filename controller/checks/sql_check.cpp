@@ -43,9 +43,9 @@ std::string shown(std::string_view value) {
   std::size_t end = 0;
   for (std::size_t count = 0; end < clean.size(); ++end) {
     if ((clean[end] & 0xC0) != 0x80 && ++count > kLongestShown)
-      return quoted(clean.substr(0, end) + "…", 1024);
+      return rls::quoted(clean.substr(0, end) + "…", 1024);
   }
-  return quoted(clean, 1024);
+  return rls::quoted(clean, 1024);
 }
 
 bool is_expected(std::string_view value, bool boolean, std::string_view expect) {
