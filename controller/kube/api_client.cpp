@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "controller/api/json_writer.hpp"
 #include "controller/base/text.hpp"
 #include "controller/kube/cpprest_transport.hpp"
 #include "controller/kube/credentials.hpp"
@@ -15,6 +16,9 @@ namespace {
 /// The server leaves spec and status out of its reply to a write: nobody would read them.
 constexpr const char* kMetadataOnly =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
+constexpr const char* kMetadataList =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 std::optional<Error> bad_name(const Resource& resource, const api::ObjectName& name) {
   if (is_path_segment(name.name) && (name.ns.empty() || is_path_segment(name.ns))) return std::nullopt;
@@ -130,6 +134,45 @@ Result<std::string> ApiClient::call(Method method, const Resource& resource, con
   if (!reply) return reply.error();
   if (is_success(reply->status)) return std::move(reply->body);
   return status_error(std::move(*reply), {verb, resource.group_version, resource.plural, name.ns});
+}
+
+Result<std::string> ApiClient::list_metadata(const Resource& resource, std::string_view labels,
+                                             std::chrono::milliseconds timeout) {
+  assert(!transport_->on_library_thread());
+  Request request;
+  request.path = resource.path() + "?labelSelector=" + percent_encoded(labels);
+  request.accept = kMetadataList;
+  request.timeout = timeout;
+  request.what = "GET " + resource.plural;
+  auto reply = calls_.wait(std::move(request), {});
+  if (!reply) return reply.error();
+  if (is_success(reply->status)) return std::move(reply->body);
+  return status_error(std::move(*reply), {"list", resource.group_version, resource.plural, resource.ns});
+}
+
+Result<void> ApiClient::delete_object(const Resource& resource, const api::ObjectName& name,
+                                      std::string_view uid, std::chrono::milliseconds timeout) {
+  assert(!transport_->on_library_thread());
+  if (auto bad = bad_name(resource, name)) return *bad;
+  api::JsonWriter options;
+  options.begin_object();
+  options.member("apiVersion", "v1");
+  options.member("kind", "DeleteOptions");
+  options.member("propagationPolicy", "Background");
+  options.key("preconditions").begin_object();
+  options.member("uid", uid);
+  options.end_object().end_object();
+  Request request;
+  request.method = "DELETE";
+  request.path = resource.path(name);
+  request.content_type = "application/json";
+  request.body = options.take();
+  request.timeout = timeout;
+  request.what = "DELETE " + resource.plural;
+  auto reply = calls_.wait(std::move(request), {});
+  if (!reply) return reply.error();
+  if (is_success(reply->status)) return Ok{};
+  return status_error(std::move(*reply), {"delete", resource.group_version, resource.plural, name.ns});
 }
 
 void ApiClient::list_and_watch(const Resource& resource, ObjectSink& sink, std::function<void()> synced,

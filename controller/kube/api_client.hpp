@@ -22,6 +22,10 @@ class ApiClient final : public Client {
              std::function<void(Result<void>)> done) override;
   Result<std::string> call(Method method, const Resource& resource, const api::ObjectName& name,
                            std::string body, std::chrono::milliseconds timeout) override;
+  Result<std::string> list_metadata(const Resource& resource, std::string_view labels,
+                                    std::chrono::milliseconds timeout) override;
+  Result<void> delete_object(const Resource& resource, const api::ObjectName& name, std::string_view uid,
+                             std::chrono::milliseconds timeout) override;
   void list_and_watch(const Resource& resource, ObjectSink& sink, std::function<void()> synced,
                       std::stop_token stop) override;
   std::vector<RequestCount> request_counts() const override { return calls_.counts(); }

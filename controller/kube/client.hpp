@@ -80,6 +80,17 @@ class Client {
   virtual Result<std::string> call(Method method, const Resource& resource, const api::ObjectName& name,
                                    std::string body, std::chrono::milliseconds timeout) = 0;
 
+  /// The metadata of all objects of `resource` that have the labels (a selector as of kubectl, "a=b,c=d"):
+  /// the JSON of a PartialObjectMetadataList. One reply and no pages: only for selectors that few objects
+  /// fit. Blocks for `timeout` at most. Errors as of `get`.
+  virtual Result<std::string> list_metadata(const Resource& resource, std::string_view labels,
+                                            std::chrono::milliseconds timeout) = 0;
+
+  /// Deletes one object, and in the background what it owns, where it still is the one with this `uid`.
+  /// Blocks for `timeout` at most. Errors as of `get`; Conflict (conflict): the name is another object's now.
+  virtual Result<void> delete_object(const Resource& resource, const api::ObjectName& name,
+                                     std::string_view uid, std::chrono::milliseconds timeout) = 0;
+
   /// Lists in pages and then watches, for ever, until `stop`: relist on 410, resume elsewhere, bookmarks,
   /// backoff with jitter, Retry-After. `synced` is called after each relist_commit. Blocks; give it a thread
   /// of its own. The sink is called on that thread for lists and on the library's for watch events, never at

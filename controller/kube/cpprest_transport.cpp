@@ -19,6 +19,7 @@
 
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
+#include "controller/kube/detail/write_only.hpp"
 #include "controller/kube/status_error.hpp"
 #include "controller/kube/tls.hpp"
 
@@ -26,7 +27,6 @@ namespace rls::kube {
 namespace {
 
 namespace http = web::http;
-namespace streams = concurrency::streams;
 
 constexpr std::chrono::seconds kUnaryIdle{30};
 constexpr std::size_t kLargestReply = 64 * 1024 * 1024;  ///< a page of 250 objects of 256 KiB
@@ -36,66 +36,6 @@ constexpr const char* kUserAgent = "rls-operator/" RLS_VERSION;
 std::thread::id library_thread;  // written once, before any use
 
 boost::asio::io_service& library() { return crossplat::threadpool::shared_instance().service(); }
-
-/// A stream that is written to and never read: all that a reply's body needs. `take` gets each piece on the
-/// library's thread. It must not fail: the library would then close the stream and wait for that on its only
-/// thread, for ever. Who has had enough cancels the request and lets the rest pass.
-class WriteOnly final : public streams::details::streambuf_state_manager<std::uint8_t> {
- public:
-  using Take = std::function<void(std::string_view)>;
-  explicit WriteOnly(Take take) : streambuf_state_manager(std::ios_base::out), take_(std::move(take)) {}
-
-  bool can_seek() const override { return false; }
-  bool has_size() const override { return false; }
-  std::size_t buffer_size(std::ios_base::openmode) const override { return 0; }
-  void set_buffer_size(std::size_t, std::ios_base::openmode) override {}
-  std::size_t in_avail() const override { return 0; }
-  pos_type getpos(std::ios_base::openmode) const override { return written_; }
-  pos_type seekpos(pos_type, std::ios_base::openmode) override { return traits::eof(); }
-  pos_type seekoff(off_type, std::ios_base::seekdir, std::ios_base::openmode) override {
-    return traits::eof();
-  }
-  bool acquire(std::uint8_t*& pointer, std::size_t& count) override {
-    pointer = nullptr;
-    count = 0;
-    return false;
-  }
-  void release(std::uint8_t*, std::size_t) override {}
-
- private:
-  pplx::task<std::size_t> _putn(const std::uint8_t* pointer, std::size_t count) override {
-    take_(std::string_view(reinterpret_cast<const char*>(pointer), count));
-    written_ += static_cast<off_type>(count);
-    return pplx::task_from_result(count);
-  }
-  pplx::task<int_type> _putc(std::uint8_t byte) override {
-    take_(std::string_view(reinterpret_cast<const char*>(&byte), 1));
-    return pplx::task_from_result<int_type>(byte);
-  }
-  pplx::task<bool> _sync() override { return pplx::task_from_result(true); }
-  std::uint8_t* _alloc(std::size_t) override { return nullptr; }
-  void _commit(std::size_t) override {}
-
-  // Reading: never.
-  pplx::task<int_type> _bumpc() override { return pplx::task_from_result<int_type>(traits::eof()); }
-  int_type _sbumpc() override { return traits::eof(); }
-  pplx::task<int_type> _getc() override { return pplx::task_from_result<int_type>(traits::eof()); }
-  int_type _sgetc() override { return traits::eof(); }
-  pplx::task<int_type> _nextc() override { return pplx::task_from_result<int_type>(traits::eof()); }
-  pplx::task<int_type> _ungetc() override { return pplx::task_from_result<int_type>(traits::eof()); }
-  pplx::task<std::size_t> _getn(std::uint8_t*, std::size_t) override {
-    return pplx::task_from_result<std::size_t>(0);
-  }
-  std::size_t _sgetn(std::uint8_t*, std::size_t) { return 0; }
-  std::size_t _scopy(std::uint8_t*, std::size_t) override { return 0; }
-
-  Take take_;
-  off_type written_ = 0;
-};
-
-streams::ostream write_only(WriteOnly::Take take) {
-  return streams::streambuf<std::uint8_t>(std::make_shared<WriteOnly>(std::move(take))).create_ostream();
-}
 
 std::optional<std::chrono::seconds> retry_after(const http::http_headers& headers) {
   const auto found = headers.find("Retry-After");
@@ -356,7 +296,7 @@ void CpprestTransport::dispatch(const std::shared_ptr<Unary>& call, const Reques
   if (!made) {
     return post([call, under_way = under_way_, error = made.error()] { answer(*under_way, call, error); });
   }
-  made->set_response_stream(write_only([call](std::string_view chunk) noexcept {
+  made->set_response_stream(detail::write_only([call](std::string_view chunk) noexcept {
     if (call->too_large) return;
     if (call->body.size() + chunk.size() <= kLargestReply) {
       call->body += chunk;
@@ -448,7 +388,7 @@ Result<Response> CpprestTransport::stream(Request request, ChunkSink sink, std::
   if (!made) return made.error();
   const auto state = std::make_shared<Stream>();
   state->sink = std::move(sink);
-  made->set_response_stream(write_only([state](std::string_view chunk) noexcept {
+  made->set_response_stream(detail::write_only([state](std::string_view chunk) noexcept {
     const std::lock_guard lock(state->mutex);
     if (!state->over && !feed(*state, chunk)) cancel_soon(state->cancel);
   }));

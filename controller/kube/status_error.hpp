@@ -11,7 +11,7 @@ namespace rls::kube {
 
 /// What was asked, in the words of RBAC.
 struct Asked {
-  std::string_view verb;           ///< "get", "list", "watch", "create", "update", "patch"
+  std::string_view verb;           ///< "get", "list", "watch", "create", "update", "patch", "delete"
   std::string_view group_version;  ///< "v1", "rls-operator.dev/v1alpha1"
   std::string_view resource;       ///< "rlsmigrations", "rlsmigrations/status"
   std::string_view ns;             ///< empty: all namespaces

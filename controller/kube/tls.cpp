@@ -62,19 +62,6 @@ bool show(SSL_CTX* context, const std::string& certificates, const std::string& 
   return key && SSL_CTX_use_PrivateKey(context, key.get()) == 1 && SSL_CTX_check_private_key(context) == 1;
 }
 
-void check_host(SSL_CTX* context, const std::string& host) {
-  X509_VERIFY_PARAM* rules = SSL_CTX_get0_param(context);
-  // As Go's TLS does it: what the CA file holds is trusted, be it a root or an intermediate.
-  X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
-  std::array<unsigned char, 16> address{};
-  if (inet_pton(AF_INET, host.c_str(), address.data()) == 1) {
-    X509_VERIFY_PARAM_set1_ip_asc(rules, host.c_str());
-  } else {
-    X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    X509_VERIFY_PARAM_set1_host(rules, host.data(), host.size());
-  }
-}
-
 /// What the verification needs. The connection may outlive the transport, so the context owns it.
 struct Held {
   std::shared_ptr<const Credentials> credentials;
@@ -132,6 +119,19 @@ void TlsTrouble::note(Error error) {
 std::optional<Error> TlsTrouble::take() {
   const std::lock_guard lock(mutex_);
   return std::exchange(error_, std::nullopt);
+}
+
+void check_host(SSL_CTX* context, const std::string& host) {
+  X509_VERIFY_PARAM* rules = SSL_CTX_get0_param(context);
+  // As Go's TLS does it: what the CA file holds is trusted, be it a root or an intermediate.
+  X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
+  std::array<unsigned char, 16> address{};
+  if (inet_pton(AF_INET, host.c_str(), address.data()) == 1) {
+    X509_VERIFY_PARAM_set1_ip_asc(rules, host.c_str());
+  } else {
+    X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set1_host(rules, host.data(), host.size());
+  }
 }
 
 void set_up_tls(SSL_CTX* context, const std::string& host, std::shared_ptr<const Credentials> credentials,

@@ -31,4 +31,7 @@ class TlsTrouble {
 void set_up_tls(SSL_CTX* context, const std::string& host, std::shared_ptr<const Credentials> credentials,
                 std::shared_ptr<TlsTrouble> trouble);
 
+/// The part of it that checks that the certificate is for `host`, a name or an address.
+void check_host(SSL_CTX* context, const std::string& host);
+
 }  // namespace rls::kube

@@ -36,7 +36,7 @@ test_base_depends_on_nothing() {
 
 test_every_forbidden_pair_is_found() {
   good_tree
-  local rooms=(base api decide postgres kube leader runtime metrics reconcile app) from to folder allowed
+  local rooms=(base api decide postgres kube leader runtime metrics checks reconcile app) from to folder allowed
   for from in "${rooms[@]}"; do
     allowed=" $("$checkout/dev/check-layers" --table | awk -v r="$from" '$1 == r { $1 = ""; print }') $from "
     for to in "${rooms[@]}"; do
@@ -57,10 +57,11 @@ kube api base
 leader kube api base
 runtime base
 metrics api base
-reconcile postgres kube runtime decide api base metrics
-app postgres kube leader runtime decide api base metrics reconcile
+checks postgres kube api base
+reconcile checks postgres kube runtime decide api base metrics
+app checks postgres kube leader runtime decide api base metrics reconcile
 ctl postgres kube decide api base reconcile
-main postgres kube leader runtime decide api base metrics reconcile app ctl'
+main checks postgres kube leader runtime decide api base metrics reconcile app ctl'
 }
 
 test_vendor_header_in_a_header() {

@@ -204,6 +204,14 @@ class FakeClient : public kube::Client {
                            std::chrono::milliseconds) override {
     return terminal("Forbidden", "no Leases here");
   }
+  Result<std::string> list_metadata(const kube::Resource&, std::string_view,
+                                    std::chrono::milliseconds) override {
+    return terminal("Forbidden", "no Jobs here");
+  }
+  Result<void> delete_object(const kube::Resource&, const api::ObjectName&, std::string_view,
+                             std::chrono::milliseconds) override {
+    return terminal("Forbidden", "no Jobs here");
+  }
   void list_and_watch(const kube::Resource&, kube::ObjectSink&, std::function<void()>,
                       std::stop_token) override {}
 

@@ -1,0 +1,36 @@
+#include "controller/checks/runner.hpp"
+
+#include <utility>
+
+#include "controller/checks/job_check.hpp"
+#include "controller/checks/prometheus_check.hpp"
+#include "controller/checks/sql_check.hpp"
+
+namespace rls::checks {
+
+Runner::Runner(kube::Client& client, Seam& seam, const Clock& clock, SettingsFor settings_for,
+               std::vector<std::string> allowed_urls)
+    : client_(client),
+      seam_(seam),
+      clock_(clock),
+      settings_for_(std::move(settings_for)),
+      allowed_urls_(std::move(allowed_urls)) {}
+
+Outcome Runner::run(const Run& run, const std::stop_token& stop) {
+  const api::CheckSpec& check = run.check;
+  if (check.sql) {
+    const auto settings = settings_for_(run.database);
+    if (settings) return run_sql_check(*check.sql, *settings, seam_, stop);
+    const Error& error = settings.error();
+    return error.kind == ErrorKind::terminal ? unknown(error.message) : unheard(error.message);
+  }
+  if (check.prometheus) return run_prometheus_check(*check.prometheus, allowed_urls_, stop);
+  if (check.job) return run_job_check({run.migration, run.uid, run.subject}, check, client_, clock_.now());
+  return unknown("the check has neither sql nor prometheus nor job");
+}
+
+Result<void> Runner::sweep(const Wanted& wanted) {
+  return delete_stale_jobs({wanted.migration, wanted.uid, wanted.subject}, wanted.checks, client_);
+}
+
+}  // namespace rls::checks

@@ -1,0 +1,198 @@
+#include "controller/checks/schedule.hpp"
+
+#include <algorithm>
+
+namespace rls::checks {
+namespace {
+
+using std::chrono::seconds;
+using State = CheckResult::State;
+
+constexpr Duration kShortest = seconds{5};
+constexpr Duration kAfterPassed = seconds{60};
+constexpr Duration kAfterOthers = seconds{30};
+constexpr Duration kSweepAgain = seconds{30};
+constexpr int kGoodFor = 3;  ///< intervals
+
+CheckResult never_run() { return {State::unknown, "has not been run yet", {}}; }
+
+}  // namespace
+
+Duration renewal(const api::CheckSpec& check, State state) {
+  if (check.every) return std::max(*check.every, kShortest);
+  return state == State::passed ? kAfterPassed : kAfterOthers;
+}
+
+bool Schedule::has_jobs(const Wanted& wanted) {
+  return std::any_of(wanted.checks.begin(), wanted.checks.end(),
+                     [](const api::CheckSpec& check) { return check.job.has_value(); });
+}
+
+std::optional<Schedule::Moment> Schedule::due(const Entry& entry) {
+  std::optional<Moment> first = entry.sweep;
+  for (const Check& check : entry.checks) {
+    if (!first || check.due < *first) first = check.due;
+  }
+  return first;
+}
+
+/// Puts the entry into the agenda where it belongs now.
+void Schedule::list(const api::ObjectName& name, Entry& entry) {
+  if (entry.listed) agenda_.erase({*entry.listed, name});
+  entry.listed = entry.out ? std::nullopt : due(entry);
+  if (entry.listed) agenda_.emplace(*entry.listed, name);
+}
+
+/// Nothing of it is out any more.
+void Schedule::release(const api::ObjectName& name, Entry& entry) {
+  entry.out.reset();
+  list(name, entry);
+  if (entry.gone && !entry.sweep) entries_.erase(name);
+}
+
+void Schedule::want(Wanted wanted, Moment now) {
+  if (wanted.checks.empty()) return forget(wanted.migration, now);
+  const api::ObjectName name = wanted.migration;
+  Entry& entry = entries_[name];
+  if (entry.wanted == wanted) return;
+  const bool same_evidence = entry.wanted.uid == wanted.uid && entry.wanted.subject == wanted.subject &&
+                             entry.wanted.database == wanted.database;
+  std::vector<Check> checks;
+  for (const api::CheckSpec& spec : wanted.checks) {
+    const auto known = std::find_if(entry.checks.begin(), entry.checks.end(),
+                                    [&](const Check& check) { return same_evidence && check.spec == spec; });
+    if (known != entry.checks.end()) {
+      checks.push_back(*known);
+    } else {
+      checks.push_back({++tickets_, spec, now, never_run(), {}});
+    }
+  }
+  // Also where nothing is known of Jobs from before: another leader may have made some.
+  if (has_jobs(entry.wanted) || has_jobs(wanted)) {
+    entry.sweep = now;
+    entry.sweep_ticket = ++tickets_;
+  }
+  entry.checks = std::move(checks);
+  entry.wanted = std::move(wanted);
+  entry.gone = false;
+  list(name, entry);
+}
+
+void Schedule::forget(const api::ObjectName& migration, Moment now) {
+  const auto found = entries_.find(migration);
+  if (found == entries_.end() || found->second.gone) return;
+  Entry& entry = found->second;
+  entry.sweep.reset();
+  if (has_jobs(entry.wanted)) {
+    entry.sweep = now;
+    entry.sweep_ticket = ++tickets_;
+  }
+  entry.checks.clear();
+  entry.wanted.checks.clear();
+  entry.gone = true;
+  list(migration, entry);
+  if (!entry.out && !entry.sweep) entries_.erase(found);
+}
+
+void Schedule::clear() {
+  entries_.clear();
+  agenda_.clear();
+}
+
+std::optional<Schedule::Task> Schedule::take(Moment now) {
+  if (agenda_.empty() || agenda_.begin()->first > now) return std::nullopt;
+  const api::ObjectName name = agenda_.begin()->second;
+  Entry& entry = entries_.at(name);
+  const Moment first = *due(entry);
+  Task task;
+  if (entry.sweep && *entry.sweep == first) {
+    task = {entry.sweep_ticket, Sweep{entry.wanted}};
+  } else {
+    const auto check = std::find_if(entry.checks.begin(), entry.checks.end(),
+                                    [&](const Check& each) { return each.due == first; });
+    const Wanted& wanted = entry.wanted;
+    task = {check->ticket, Run{wanted.migration, wanted.uid, wanted.database, wanted.subject, check->spec}};
+  }
+  entry.out = task.ticket;
+  list(name, entry);
+  return task;
+}
+
+std::optional<Schedule::Moment> Schedule::next_due() const {
+  if (agenda_.empty()) return std::nullopt;
+  return agenda_.begin()->first;
+}
+
+/// The entry whose task it is; none where it was forgotten meanwhile.
+Schedule::Entry* Schedule::holder(const Task& task, const api::ObjectName& migration) {
+  const auto found = entries_.find(migration);
+  if (found == entries_.end() || found->second.out != task.ticket) return nullptr;
+  return &found->second;
+}
+
+/// Up to a tenth less by chance, so that what began together does not stay together.
+Schedule::Moment Schedule::after(Duration interval, bool jittered, Moment now) {
+  if (jittered) {
+    std::uniform_int_distribution<std::int64_t> less(0, interval.count() / 10);
+    interval -= Duration{less(random_)};
+  }
+  return now + interval;
+}
+
+CheckResult Schedule::seen(const Check& check, Moment now) {
+  if (!check.good_until || now <= *check.good_until) return check.shown;
+  return {State::unknown, "has not been answered since " + format_rfc3339_seconds(check.shown.at),
+          check.shown.at};
+}
+
+bool Schedule::finish(const Task& task, const Outcome& outcome, Time at, Moment now) {
+  const api::ObjectName& migration = std::get<Run>(task.work).migration;
+  Entry* const entry = holder(task, migration);
+  if (entry == nullptr) return false;
+  const auto check = std::find_if(entry->checks.begin(), entry->checks.end(),
+                                  [&](const Check& each) { return each.ticket == task.ticket; });
+  bool changed = false;
+  if (check != entry->checks.end()) {
+    const CheckResult before = seen(*check, now);
+    apply(*check, outcome, at, now);
+    const CheckResult after_it = seen(*check, now);
+    changed = before.state != after_it.state || before.message != after_it.message;
+  }
+  release(migration, *entry);
+  return changed;
+}
+
+void Schedule::apply(Check& check, const Outcome& outcome, Time at, Moment now) {
+  const Duration interval = renewal(check.spec, outcome.state);
+  check.due = outcome.again_in ? now + *outcome.again_in : after(interval, !check.spec.every, now);
+  const bool there_is_one = check.good_until && now <= *check.good_until;
+  // A Job that is run time and again says nothing while it runs; what it said before is what is known.
+  const bool keeps = outcome.heard == Outcome::Heard::nothing ||
+                     (outcome.heard == Outcome::Heard::running && check.spec.every);
+  if (keeps && there_is_one) return;
+  check.shown = {outcome.state, outcome.message, at};
+  check.good_until.reset();
+  if (outcome.state == State::unknown) return;
+  check.good_until = now + kGoodFor * std::max(interval, outcome.again_in.value_or(interval));
+}
+
+void Schedule::finish(const Task& task, bool swept, Moment now) {
+  const api::ObjectName& migration = std::get<Sweep>(task.work).wanted.migration;
+  Entry* const entry = holder(task, migration);
+  if (entry == nullptr) return;
+  if (entry->sweep && entry->sweep_ticket == task.ticket) {
+    entry->sweep.reset();
+    if (!swept) entry->sweep = now + kSweepAgain;
+  }
+  release(migration, *entry);
+}
+
+std::map<std::string, CheckResult> Schedule::results(const api::ObjectName& migration, Moment now) const {
+  std::map<std::string, CheckResult> all;
+  const auto found = entries_.find(migration);
+  if (found == entries_.end()) return all;
+  for (const Check& check : found->second.checks) all.insert_or_assign(check.spec.name, seen(check, now));
+  return all;
+}
+
+}  // namespace rls::checks

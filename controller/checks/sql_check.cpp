@@ -1,0 +1,123 @@
+#include "controller/checks/sql_check.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "controller/base/log.hpp"
+#include "controller/base/text.hpp"
+#include "controller/postgres/connection.hpp"
+
+namespace rls::checks {
+namespace {
+
+constexpr std::size_t kLongestQuery = 64 * 1024;
+constexpr std::size_t kLongestShown = 100;  ///< characters of a value
+/// The server ends what takes too long; when it does not, it is gone.
+constexpr std::chrono::seconds kGrace{3};
+
+/// A semicolon at the end is how people end a query.
+std::string_view trimmed(std::string_view query) {
+  const std::size_t last = query.find_last_not_of("; \t\r\n");
+  return query.substr(0, last == query.npos ? 0 : last + 1);
+}
+
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+/// At most two rows and a piece of the value are sent, however much the query finds. The query stands on
+/// lines of its own, so that it may end in a comment.
+std::string statement(std::string_view query, std::string_view expect) {
+  const std::size_t enough = std::max(characters(expect), kLongestShown) + 1;
+  return "SELECT pg_catalog.left(CAST(q.first_column AS pg_catalog.text), " + std::to_string(enough) +
+         "), pg_catalog.pg_typeof(q.first_column)::pg_catalog.oid OPERATOR(pg_catalog.=) 16 FROM (\n" +
+         std::string(query) + "\n) AS q(first_column) LIMIT 2";
+}
+
+std::string shown(std::string_view value) {
+  const std::string clean = log::redacted(value);
+  std::size_t end = 0;
+  for (std::size_t count = 0; end < clean.size(); ++end) {
+    if ((clean[end] & 0xC0) != 0x80 && ++count > kLongestShown)
+      return rls::quoted(clean.substr(0, end) + "…", 1024);
+  }
+  return rls::quoted(clean, 1024);
+}
+
+bool is_expected(std::string_view value, bool boolean, std::string_view expect) {
+  if (value == expect) return true;
+  return boolean && expect.size() == 1 && value.starts_with(expect);
+}
+
+Outcome judge(const postgres::Rows& rows, std::string_view expect) {
+  if (rows.size() == 0) return unknown("the query gave no row; exactly one is wanted");
+  if (rows.size() > 1) return unknown("the query gave several rows; exactly one is wanted");
+  if (rows.is_null(0, 0)) return unknown("the query gave NULL, which says nothing");
+  const std::string_view value = rows.text(0, 0);
+  if (is_expected(value, rows.boolean(0, 1), expect)) return passed("the query gave " + shown(value));
+  return failed("the query gave " + shown(value) + "; " + shown(expect) + " is expected");
+}
+
+/// What the server refuses is an answer; what it could not do this time is none.
+Outcome from_error(Error error) {
+  if (error.kind == ErrorKind::terminal || error.reason == "NotPrimary")
+    return unknown(std::move(error.message));
+  return unheard(std::move(error.message));
+}
+
+Outcome from_failure(const postgres::SqlFailure& failure, const SqlLimits& limits) {
+  const std::string took = "the query took longer than ";
+  if (failure.is("57014")) return unheard(took + std::to_string(limits.statement.count()) + " ms");
+  if (failure.is("55P03")) {
+    return unheard("the query waited longer than " + std::to_string(limits.lock.count()) + " ms for a lock");
+  }
+  Error error = postgres::to_error(failure, "run the query");
+  if (failure.is("42601")) error.message += "; one SELECT is wanted, and nothing after it";
+  if (failure.is("42P01") || failure.is("42883") || failure.is("42704")) {
+    error.message += "; names of other schemas than pg_catalog are written with their schema";
+  }
+  return from_error(std::move(error));
+}
+
+std::string begin(const SqlLimits& limits) {
+  const std::string statement_ms = std::to_string(limits.statement.count());
+  return "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL search_path TO pg_catalog, pg_temp; "
+         "SET LOCAL lock_timeout = " +
+         std::to_string(limits.lock.count()) + "; SET LOCAL statement_timeout = " + statement_ms +
+         "; SET LOCAL idle_in_transaction_session_timeout = " + statement_ms;
+}
+
+Outcome ask(postgres::Connection& connection, const api::SqlCheck& check, const SqlLimits& limits) {
+  const std::string expect = check.expect.empty() ? "true" : check.expect;
+  if (const postgres::Reply begun = connection.script("check_begin", begin(limits)); !begun.ok()) {
+    return from_error(postgres::to_error(*begun.failure, "begin a read-only transaction"));
+  }
+  const postgres::Reply reply = connection.run("check", statement(trimmed(check.query), expect));
+  Outcome outcome = reply.ok() ? judge(reply.rows, expect) : from_failure(*reply.failure, limits);
+  // The connection's end does it, too, but through a pooler only some time later.
+  if (connection.usable()) (void)connection.script("check_rollback", "ROLLBACK");
+  return outcome;
+}
+
+}  // namespace
+
+Outcome run_sql_check(const api::SqlCheck& check, const postgres::ConnectionSettings& settings, Seam& seam,
+                      const std::stop_token& stop, const SqlLimits& limits) {
+  if (trimmed(check.query).empty()) return unknown("sql.query is empty");
+  if (check.query.size() > kLongestQuery) return unknown("sql.query is longer than 64 KiB");
+  if (check.query.find('\0') != std::string::npos) return unknown("sql.query holds a NUL byte");
+  if (stop.stop_requested()) return unheard("stopped");
+  postgres::Line line;
+  const std::stop_callback cut(stop, [&line] { line.cut(); });
+  auto connected = postgres::Connection::connect(settings, seam, line, limits.statement + kGrace);
+  if (const auto* failure = std::get_if<postgres::SqlFailure>(&connected)) {
+    return from_error(postgres::to_connect_error(*failure, settings.where));
+  }
+  return ask(*std::get<0>(connected), check, limits);
+}
+
+}  // namespace rls::checks
