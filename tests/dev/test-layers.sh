@@ -67,7 +67,7 @@ main checks postgres kube leader runtime decide api base metrics reconcile app c
 test_vendor_header_in_a_header() {
   good_tree
   local header
-  for header in cpprest/json.h pplx/pplxtasks.h pqxx/pqxx simdjson.h nlohmann/json_fwd.hpp spdlog/logger.h yaml-cpp/yaml.h prometheus/gauge.h; do
+  for header in cpprest/json.h pplx/pplxtasks.h pqxx/pqxx simdjson.h nlohmann/json_fwd.hpp spdlog/logger.h yaml-cpp/yaml.h prometheus/gauge.h date/tz.h; do
     source_file controller/kube/bad.hpp "#include <$header>"
     fails check
     shows 'only .cpp files include vendor headers' check
