@@ -21,6 +21,8 @@
 #include "controller/base/log.hpp"
 #include "controller/base/seam.hpp"
 #include "controller/base/text.hpp"
+#include "controller/checks/board.hpp"
+#include "controller/checks/runner.hpp"
 #include "controller/kube/client.hpp"
 #include "controller/kube/cpprest_transport.hpp"
 #include "controller/leader/elector.hpp"
@@ -28,6 +30,8 @@
 #include "controller/reconcile/event_recorder.hpp"
 #include "controller/reconcile/identity.hpp"
 #include "controller/reconcile/reconciler.hpp"
+#include "controller/reconcile/rollouts.hpp"
+#include "controller/reconcile/secret.hpp"
 #include "controller/reconcile/sinks.hpp"
 
 namespace rls::app {
@@ -40,6 +44,8 @@ constexpr const char* kLogger = "operator";
 constexpr std::size_t kBatch = 512;
 // After SIGTERM: so long for the transaction in hand, then its connection is cut and it is rolled back.
 constexpr auto kFinishTransaction = 5s;
+// How long a change of the admission policies may go unnoticed.
+constexpr auto kAdmissionInterval = 30s;
 // And so long for statuses that are on their way.
 constexpr auto kFinishStatus = 2s;
 // And so long for the Events that tell of them.
@@ -121,10 +127,18 @@ class Operator {
             *client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); },
             [this] { return sessions_.leading(); }, &events_),
         telemetry_(options, caches_, queue_, *client_, clock_),
-        reconciler_(caches_, queue_, sessions_, writer_, telemetry_, clock_,
+        check_runner_(
+            *client_, seam, clock_,
+            [this](const api::ObjectName& database) { return settings_for_checks(database); },
+            options.allowed_prometheus_urls),
+        board_(check_runner_, clock_,
+               [this](const api::ObjectName& migration) { check_changed(migration); }),
+        reconciler_(caches_, queue_, sessions_, surroundings_, rollouts_, writer_, telemetry_, clock_,
                     [this](const std::string& why) { give_up(why); }, {options.observe_interval}),
         migration_sink_(caches_, queue_),
-        database_sink_(caches_, queue_) {}
+        database_sink_(caches_, queue_),
+        approval_sink_(caches_, queue_),
+        rollout_sink_(caches_, queue_) {}
 
   ~Operator() { stop(); }
 
@@ -150,6 +164,9 @@ class Operator {
     pacer_ = std::jthread([this](std::stop_token stop) { writer_.run(stop); });
     watch("rlsdatabases", database_sink_);
     watch("rlsmigrations", migration_sink_);
+    watch("rlsapprovals", approval_sink_);
+    watch("rlsrollouts", rollout_sink_);
+    guard_ = std::jthread([this](std::stop_token stop) { watch_admission(stop); });
     if (options_.leader_elect) {
       candidate_ = std::jthread([this](std::stop_token stop) { elector_.run(stop); });
     } else {
@@ -183,6 +200,8 @@ class Operator {
     elector_.release();
     watchers_.clear();
     pacer_ = {};
+    guard_ = {};
+    board_.pause();
     teller_ = {};
     events_.drain(kFinishEvents);
     server_.reset();
@@ -229,6 +248,7 @@ class Operator {
       sessions_.begin_term({identity_, [](std::int64_t epoch) { return epoch + 1; }}, [] { return true; });
     }
     telemetry_.leader(true);
+    board_.resume();
     for (const auto& database : caches_.databases.all()) {
       queue_.add(database->meta.name, {reconcile::Kind::database, database->meta.name});
     }
@@ -247,16 +267,58 @@ class Operator {
       in_term_ = false;
     }
     sessions_.end_term();
+    board_.pause();
     telemetry_.leader(false);
   }
 
   /// A status did not come through: look at the object again, a little later each time.
   void again(const reconcile::Key& key) {
-    if (key.kind == reconcile::Kind::database) {
-      queue_.retry(key.name, key);
-    } else if (const auto migration = caches_.migrations.get(key.name)) {
-      queue_.retry(reconcile::database_of(*migration), key);
+    switch (key.kind) {
+      case reconcile::Kind::database: queue_.retry(key.name, key); break;
+      case reconcile::Kind::migration:
+        if (const auto migration = caches_.migrations.get(key.name))
+          queue_.retry(reconcile::database_of(*migration), key);
+        break;
+      case reconcile::Kind::rollout:
+        // Its status is made of the look at its database.
+        if (const auto rollout = caches_.rollouts.get(key.name)) {
+          const api::ObjectName database = reconcile::database_of(*rollout);
+          queue_.retry(database, {reconcile::Kind::database, database});
+        }
+        break;
     }
+  }
+
+  /// It may be one that takes the project back.
+  void check_changed(const api::ObjectName& name) {
+    if (const auto migration = caches_.migrations.get(name))
+      queue_.add(reconcile::database_of(*migration), {reconcile::Kind::migration, name},
+                 runtime::Priority::urgent);
+  }
+
+  /// Asks now and then whether the admission policies stand, on which approvals, overrides and Jobs rest.
+  void watch_admission(const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    for (;;) {
+      if (sessions_.leading() && surroundings_.note(reconcile::read_admission(*client_))) {
+        for (const auto& database : caches_.databases.all())
+          queue_.add(database->meta.name, {reconcile::Kind::database, database->meta.name});
+      }
+      std::unique_lock lock(mutex);
+      never.wait_for(lock, stop, sessions_.leading() ? kAdmissionInterval : 1s, [] { return false; });
+      if (stop.stop_requested()) return;
+    }
+  }
+
+  /// With what SQL checks on that database connect.
+  Result<postgres::ConnectionSettings> settings_for_checks(const api::ObjectName& name) {
+    const auto database = caches_.databases.get(name);
+    if (database == nullptr)
+      return transient("DatabaseNotFound", "RlsDatabase " + quoted(name.str()) + " does not exist");
+    auto secret = reconcile::read_checks_secret(*client_, *database);
+    if (!secret) return secret.error();
+    return postgres::parse_connection_settings(secret->uri, secret->ca);
   }
 
   void give_up(const std::string& why) {
@@ -295,9 +357,16 @@ class Operator {
   reconcile::EventRecorder events_;
   reconcile::StatusWriter writer_;
   Telemetry telemetry_;
+  checks::Runner check_runner_;
+  checks::Board board_;
+  reconcile::Waves waves_{caches_};
+  reconcile::Surroundings surroundings_{caches_, waves_, board_};
+  reconcile::Rollouts rollouts_{caches_, waves_, *client_, writer_, clock_};
   reconcile::Reconciler reconciler_;
   reconcile::MigrationSink migration_sink_;
   reconcile::DatabaseSink database_sink_;
+  reconcile::ApprovalSink approval_sink_;
+  reconcile::RolloutSink rollout_sink_;
   std::atomic<bool> started_{false};
   std::atomic<bool> gave_up_{false};
   std::mutex term_mutex_;
@@ -309,6 +378,7 @@ class Operator {
   std::jthread candidate_;
   std::jthread teller_;
   std::jthread pacer_;
+  std::jthread guard_;
 };
 
 /// Which installation this is, for the claim on a database: the cluster (the uid of kube-system) and the

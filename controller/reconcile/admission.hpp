@@ -23,6 +23,8 @@ struct AdmissionState {
 
   /// Since when the policy for approvals and its binding are what they are; only where bound. See `vouched`.
   std::optional<Time> approvals_since;
+
+  bool operator==(const AdmissionState&) const = default;
 };
 
 /// Asks the API server for the three policies and bindings. Bound is a policy that says what this version

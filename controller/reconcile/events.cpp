@@ -28,7 +28,8 @@ struct View {
   explicit View(const std::vector<api::Condition>& conditions)
       : ready(api::find_condition(conditions, "Ready")),
         held(api::find_condition(conditions, "Held")),
-        drifted(api::find_condition(conditions, "Drifted")) {
+        drifted(api::find_condition(conditions, "Drifted")),
+        overridden(api::find_condition(conditions, "Overridden")) {
     const auto* target = api::find_condition(conditions, "TargetReached");
     // TargetReached is Unknown where the database could not be looked at.
     looked = target != nullptr && target->status != ConditionStatus::unknown;
@@ -39,7 +40,7 @@ struct View {
     return looked && !is("UnknownProject") && !is("Conflict") && !is("InvalidSpec");
   }
 
-  const api::Condition *ready, *held, *drifted;
+  const api::Condition *ready, *held, *drifted, *overridden;
   bool looked = false;
 };
 
@@ -69,6 +70,7 @@ class Story {
     hold();
     standing("Suspended", EventReason::suspended, EventReason::resumed, true,
              "spec.suspend does not stop promotions any more");
+    overrides();
     gates_not_passed();
     failed_step();
     return std::move(drafts_);
@@ -135,6 +137,8 @@ class Story {
     if (is_.is("InvalidHold") && !was_.is("InvalidHold")) {
       add(EventReason::invalid_hold, {}, is_.ready->message);
     }
+    if (is_.is("CheckFailed") && !was_.is("CheckFailed"))
+      add(EventReason::check_failed, {}, is_.ready->message);
     if (is_.held != nullptr && was_.held == nullptr) add(EventReason::held, {}, is_.held->message);
     if (is_.held == nullptr && was_.held != nullptr) {
       add(EventReason::released, {}, "no hold keeps the project below spec.phase any more");
@@ -193,10 +197,19 @@ class Story {
     }
   }
 
+  void overrides() {
+    if (is_.overridden != nullptr &&
+        (was_.overridden == nullptr || was_.overridden->message != is_.overridden->message))
+      add(EventReason::gate_overridden, is_.overridden->message, is_.overridden->message);
+    if (is_.overridden == nullptr && was_.overridden != nullptr && same_step())
+      add(EventReason::override_ended, {}, "no gate is overridden any more");
+  }
+
   /// Ready carries the reason of a step that did not come through in place of how the project stands.
   void failed_step() {
     if (is_.ready == nullptr || is_.ready->status != ConditionStatus::is_false) return;
-    if (is_.is("Drifted") || is_.is("Transitioning") || is_.is("InvalidHold")) return;
+    if (is_.is("Drifted") || is_.is("Transitioning") || is_.is("InvalidHold") || is_.is("CheckFailed"))
+      return;
     if (was_.is(is_.ready->reason) && was_.ready->message == is_.ready->message) return;
     add(EventReason::transition_failed, is_.ready->reason, is_.ready->reason + ": " + is_.ready->message);
   }
@@ -221,6 +234,41 @@ std::string_view to_string(EventType type) {
 
 std::vector<EventDraft> events_of(const api::RlsMigration& before, const api::MigrationStatus& after) {
   return Story(before, after).told();
+}
+
+std::vector<EventDraft> events_of(const api::RlsRollout& before, const api::RolloutStatus& after) {
+  std::vector<EventDraft> out;
+  const auto state_before = [&](const std::string& wave) -> std::optional<api::WaveState> {
+    for (const api::WaveStatus& old : before.status.waves) {
+      if (old.name == wave) return old.state;
+    }
+    return std::nullopt;
+  };
+  for (const api::WaveStatus& wave : after.waves) {
+    const auto old = state_before(wave.name);
+    if (old == wave.state) continue;
+    const std::string projects = std::to_string(wave.total) + (wave.total == 1 ? " project" : " projects");
+    if (wave.state == api::WaveState::open && old != api::WaveState::done)
+      out.push_back(
+          {EventReason::wave_opened, wave.name, "wave " + wave.name + " (" + projects + ") may go up"});
+    if (wave.state == api::WaveState::done)
+      out.push_back({EventReason::wave_done, wave.name, "wave " + wave.name + " (" + projects + ") is done"});
+  }
+  const auto ready_reason = [](const std::vector<api::Condition>& conditions) -> std::string {
+    const api::Condition* ready = api::find_condition(conditions, "Ready");
+    return ready == nullptr ? "" : ready->reason;
+  };
+  const std::string was = ready_reason(before.status.conditions), is = ready_reason(after.conditions);
+  if (is == "Frozen" && was != is) out.push_back({EventReason::rollout_frozen, {}, after.message});
+  if (was == "Frozen" && was != is)
+    out.push_back({EventReason::rollout_thawed, {}, "the rollout is not frozen any more"});
+  const auto complete = [](const std::vector<api::Condition>& conditions) {
+    const api::Condition* found = api::find_condition(conditions, "Complete");
+    return found != nullptr && found->status == ConditionStatus::is_true;
+  };
+  if (complete(after.conditions) && !complete(before.status.conditions))
+    out.push_back({EventReason::rollout_complete, {}, after.message});
+  return out;
 }
 
 std::vector<EventDraft> events_of(const api::RlsDatabase& before, const api::DatabaseStatus& after) {

@@ -140,6 +140,7 @@ std::vector<Reconciler::Item> Reconciler::items_of(const Queue::Batch& batch, bo
     auto migration = caches_.migrations.get(key.name);
     if (migration == nullptr) {
       writer_.forget(key);
+      surroundings_.forget(key.name);
     } else if (database_of(*migration) == batch.group) {
       take(std::move(migration));
     }

@@ -12,12 +12,10 @@ namespace {
 /// As in Secrets of type kubernetes.io/tls.
 constexpr const char* kCaKey = "ca.crt";
 
-}  // namespace
-
-Result<postgres::ConnectionSecret> read_secret(kube::Client& client, const api::RlsDatabase& database) {
-  const api::SecretKeyRef& ref = database.spec.secret;
-  const api::ObjectName name{database.meta.name.ns, ref.name};
-  const std::string where = "Secret " + rls::quoted(name.str()) + " (spec.connection.secretRef)";
+Result<postgres::ConnectionSecret> read_key(kube::Client& client, const std::string& ns,
+                                            const api::SecretKeyRef& ref, const std::string& field) {
+  const api::ObjectName name{ns, ref.name};
+  const std::string where = "Secret " + rls::quoted(name.str()) + " (" + field + ")";
 
   const Result<std::string> json = client.get({"v1", "secrets", name.ns}, name);
   if (!json) {
@@ -59,6 +57,21 @@ Result<postgres::ConnectionSecret> read_secret(kube::Client& client, const api::
     secret.ca = std::move(*ca);
   }
   return secret;
+}
+
+}  // namespace
+
+Result<postgres::ConnectionSecret> read_secret(kube::Client& client, const api::RlsDatabase& database) {
+  return read_key(client, database.meta.name.ns, database.spec.secret, "spec.connection.secretRef");
+}
+
+Result<postgres::ConnectionSecret> read_checks_secret(kube::Client& client,
+                                                      const api::RlsDatabase& database) {
+  if (!database.spec.checks_secret) {
+    return terminal("NoChecksSecret", "RlsDatabase " + rls::quoted(database.meta.name.name) +
+                                          " names no role for SQL checks: set spec.checks.secretRef");
+  }
+  return read_key(client, database.meta.name.ns, *database.spec.checks_secret, "spec.checks.secretRef");
 }
 
 }  // namespace rls::reconcile

@@ -14,4 +14,7 @@ namespace rls::reconcile {
 /// transient.
 Result<postgres::ConnectionSecret> read_secret(kube::Client& client, const api::RlsDatabase& database);
 
+/// The same of spec.checks.secretRef. NoChecksSecret (terminal): the RlsDatabase names none.
+Result<postgres::ConnectionSecret> read_checks_secret(kube::Client& client, const api::RlsDatabase& database);
+
 }  // namespace rls::reconcile

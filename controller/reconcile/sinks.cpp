@@ -21,7 +21,12 @@ runtime::Priority priority_of(const api::RlsMigration* before, const api::RlsMig
 bool same_request(const api::RlsMigration& a, const api::RlsMigration& b) {
   return a.meta.uid == b.meta.uid && a.meta.generation == b.meta.generation && a.hold_at == b.hold_at &&
          a.spec_problem == b.spec_problem && a.hold_at_unreadable == b.hold_at_unreadable &&
-         a.requested_at == b.requested_at && a.adopt_phase == b.adopt_phase;
+         a.requested_at == b.requested_at && a.adopt_phase == b.adopt_phase && a.resume == b.resume;
+}
+
+bool same_request(const api::RlsRollout& a, const api::RlsRollout& b) {
+  return a.meta.uid == b.meta.uid && a.meta.generation == b.meta.generation &&
+         a.spec_problem == b.spec_problem;
 }
 
 bool same_request(const api::RlsDatabase& a, const api::RlsDatabase& b) {
@@ -48,6 +53,26 @@ std::optional<api::RlsDatabase> decode_database(std::string_view json) {
   if (database) return std::move(database).value();
   log::error(kLogger, "RlsDatabase cannot be read and counts as absent", {{"err", database.error().message}});
   return std::nullopt;
+}
+
+std::optional<api::RlsApproval> decode_approval(std::string_view json) {
+  auto approval = api::decode_approval(json);
+  if (approval) return std::move(approval).value();
+  log::error(kLogger, "RlsApproval cannot be read and approves nothing", {{"err", approval.error().message}});
+  return std::nullopt;
+}
+
+/// One whose spec cannot be read stays known: whom it made must not go on without it.
+std::optional<api::RlsRollout> decode_rollout(std::string_view json) {
+  auto rollout = api::decode_rollout(json);
+  if (rollout) return std::move(rollout).value();
+  log::error(kLogger, "RlsRollout cannot be read", {{"err", rollout.error().message}});
+  auto meta = api::decode_meta(json);
+  if (!meta) return std::nullopt;
+  api::RlsRollout unreadable;
+  unreadable.meta = std::move(meta).value();
+  unreadable.spec_problem = rollout.error().message;
+  return unreadable;
 }
 
 }  // namespace
@@ -97,8 +122,11 @@ void MigrationSink::deleted(std::string_view object_json) {
 void MigrationSink::gone(const api::RlsMigration& migration) {
   caches_.owners.remove(migration);
   const auto successor = caches_.migrations.get(migration.meta.name);
-  if (successor != nullptr)
+  if (successor != nullptr) {
     caches_.owners.add(*successor);  // made anew within the same second: the same entry
+  } else if (!migration.spec.gates.checks.empty()) {
+    queue_.add(database_of(migration), {Kind::migration, migration.meta.name});  // its checks are to end
+  }
   for (const api::ObjectName& rival : caches_.owners.rivals_of(migration)) {
     queue_.add(database_of(migration), {Kind::migration, rival});
   }
@@ -137,6 +165,71 @@ void DatabaseSink::deleted(std::string_view object_json) {
 /// The database's own key stands for all of its migrations.
 void DatabaseSink::changed(const api::RlsDatabase& database) {
   queue_.add(database.meta.name, {Kind::database, database.meta.name});
+}
+
+void ApprovalSink::relist_item(std::string_view object_json) {
+  if (auto approval = decode_approval(object_json)) listed_.push_back(std::move(*approval));
+}
+
+void ApprovalSink::relist_commit() {
+  const auto changes = caches_.approvals.replace_all(std::move(listed_));
+  listed_ = {};
+  for (const auto& added : changes.added) changed(*added);
+  for (const auto& removed : changes.removed) changed(*removed);
+  for (const auto& [before, after] : changes.updated) changed(*after);
+}
+
+void ApprovalSink::applied(std::string_view object_json) {
+  auto approval = decode_approval(object_json);
+  if (!approval) return deleted(object_json);
+  changed(*approval);
+  caches_.approvals.upsert(std::move(*approval));
+}
+
+void ApprovalSink::deleted(std::string_view object_json) {
+  const auto meta = api::decode_meta(object_json);
+  if (!meta) return;
+  if (const auto erased = caches_.approvals.erase(meta->name)) changed(*erased);
+}
+
+void ApprovalSink::changed(const api::RlsApproval& approval) {
+  const auto migration = caches_.migrations.get(migration_of(approval));
+  if (migration != nullptr) queue_.add(database_of(*migration), {Kind::migration, migration->meta.name});
+}
+
+void RolloutSink::relist_item(std::string_view object_json) {
+  if (auto rollout = decode_rollout(object_json)) listed_.push_back(std::move(*rollout));
+}
+
+void RolloutSink::relist_commit() {
+  const auto changes = caches_.rollouts.replace_all(std::move(listed_));
+  listed_ = {};
+  for (const auto& added : changes.added) changed(*added);
+  for (const auto& removed : changes.removed) changed(*removed);
+  for (const auto& [before, after] : changes.updated) {
+    if (!same_request(*before, *after)) changed(*after);
+  }
+}
+
+void RolloutSink::applied(std::string_view object_json) {
+  auto rollout = decode_rollout(object_json);
+  if (!rollout) return;
+  const api::RlsRollout now = *rollout;
+  const auto before = caches_.rollouts.upsert(std::move(*rollout));
+  if (before != nullptr && same_request(*before, now)) return;
+  if (before != nullptr && database_of(*before) != database_of(now)) changed(*before);
+  changed(now);
+}
+
+void RolloutSink::deleted(std::string_view object_json) {
+  const auto meta = api::decode_meta(object_json);
+  if (!meta) return;
+  if (const auto erased = caches_.rollouts.erase(meta->name)) changed(*erased);
+}
+
+/// Its database's key stands for all that it names.
+void RolloutSink::changed(const api::RlsRollout& rollout) {
+  queue_.add(database_of(rollout), {Kind::database, database_of(rollout)});
 }
 
 }  // namespace rls::reconcile

@@ -1,6 +1,7 @@
 #include "controller/reconcile/surroundings.hpp"
 
-#include <algorithm>
+#include "controller/decide/gates.hpp"
+#include "controller/decide/plan.hpp"
 
 namespace rls::reconcile {
 namespace {
@@ -23,9 +24,18 @@ decide::Posture posture_of(const std::vector<api::Finding>& findings) {
   return out;
 }
 
-bool wants_jobs(const api::RlsMigration& migration) {
-  const auto& checks = migration.spec.gates.checks;
-  return std::any_of(checks.begin(), checks.end(), [](const auto& check) { return check.job.has_value(); });
+/// What a result is evidence for: the project as it stands in the phase it is in.
+std::string subject_of(const decide::Observation& observed) {
+  return std::string(to_string(observed.phase)) + "@" + format_rfc3339(observed.phase_since);
+}
+
+decide::CheckState::State state_of(checks::CheckResult::State state) {
+  switch (state) {
+    case checks::CheckResult::State::passed: return decide::CheckState::State::passed;
+    case checks::CheckResult::State::failed: return decide::CheckState::State::failed;
+    case checks::CheckResult::State::unknown: break;
+  }
+  return decide::CheckState::State::unknown;
 }
 
 }  // namespace
@@ -42,15 +52,38 @@ void Surroundings::fill(const api::RlsMigration& migration, decide::Observation&
     const auto found = posture_.find(database_of(migration));
     observed.posture = found == posture_.end() ? std::nullopt : std::optional(found->second);
   }
-  observed.checks.clear();
-  if (migration.spec.gates.checks.empty() || !checks_) return;
-  observed.checks = checks_(migration, observed);
-  if (admission->jobs || !wants_jobs(migration)) return;
-  for (const api::CheckSpec& check : migration.spec.gates.checks) {
-    if (check.job)
-      observed.checks[check.name] = {decide::CheckState::State::unknown,
-                                     "nobody can tell who may create Jobs: " + admission->why_not_jobs};
+  observed.checks = checks_of(migration, observed, *admission);
+}
+
+/// Wants what guards the next step, and what watches the phase that stands; and says what is known of it.
+std::map<std::string, decide::CheckState> Surroundings::checks_of(const api::RlsMigration& migration,
+                                                                  const decide::Observation& observed,
+                                                                  const AdmissionState& admission) const {
+  std::map<std::string, decide::CheckState> out;
+  const auto& checks = migration.spec.gates.checks;
+  const bool looked = observed.database == decide::DatabaseState::ok && observed.project_known;
+  if (!looked || (checks.empty() && board_.results(migration.meta.name).empty())) return out;
+  checks::Wanted wanted{.migration = migration.meta.name,
+                        .uid = migration.meta.uid,
+                        .database = database_of(migration),
+                        .subject = subject_of(observed),
+                        .checks = {}};
+  const bool goes_up = observed.phase < decide::asked_phase(migration);
+  for (const api::CheckSpec& check : checks) {
+    const bool asked = (goes_up && decide::guards(check, next_phase(observed.phase))) ||
+                       (check.every && decide::guards(check, observed.phase));
+    if (!asked) continue;
+    if (check.job && !admission.jobs) {
+      out[check.name] = {decide::CheckState::State::unknown,
+                         "nobody can tell who may create Jobs: " + admission.why_not_jobs};
+    } else {
+      wanted.checks.push_back(check);
+    }
   }
+  board_.want(std::move(wanted));
+  for (auto& [name, result] : board_.results(migration.meta.name))
+    out.emplace(name, decide::CheckState{state_of(result.state), std::move(result.message)});
+  return out;
 }
 
 std::vector<decide::Approval> Surroundings::approvals_of(const api::RlsMigration& migration,

@@ -2,7 +2,6 @@
 // What the cluster says beside the database: approvals and whether they can be believed, checks, waves, and
 // what was found about the database as a whole.
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "controller/checks/board.hpp"
 #include "controller/decide/observation.hpp"
 #include "controller/reconcile/admission.hpp"
 #include "controller/reconcile/caches.hpp"
@@ -21,18 +21,17 @@ namespace rls::reconcile {
 /// Thread-safe; `fill` waits for nothing but short locks, as it is called with rows of the database locked.
 class Surroundings {
  public:
-  /// The results of the checks that the migration wants now. Null: no check ever runs.
-  using Checks = std::function<std::map<std::string, decide::CheckState>(const api::RlsMigration&,
-                                                                         const decide::Observation&)>;
-
-  Surroundings(const Caches& caches, Waves& waves, Checks checks)
-      : caches_(caches), waves_(waves), checks_(std::move(checks)) {}
+  Surroundings(const Caches& caches, Waves& waves, checks::Board& board)
+      : caches_(caches), waves_(waves), board_(board) {}
 
   /// Sets what stands beside the database in `observed`, which says what the database says.
   void fill(const api::RlsMigration& migration, decide::Observation& observed) const;
   [[nodiscard]] std::optional<decide::WaveState> wave_of(const api::RlsMigration& migration) const {
     return waves_.of(migration);
   }
+
+  /// The RlsMigration is gone.
+  void forget(const api::ObjectName& migration) { board_.forget(migration); }
 
   /// True: it differs from what was known.
   bool note(AdmissionState admission);
@@ -41,12 +40,15 @@ class Surroundings {
 
  private:
   [[nodiscard]] std::shared_ptr<const AdmissionState> admission() const;
+  [[nodiscard]] std::map<std::string, decide::CheckState> checks_of(const api::RlsMigration& migration,
+                                                                    const decide::Observation& observed,
+                                                                    const AdmissionState& admission) const;
   [[nodiscard]] std::vector<decide::Approval> approvals_of(const api::RlsMigration& migration,
                                                            const AdmissionState& admission) const;
 
   const Caches& caches_;
   Waves& waves_;
-  const Checks checks_;
+  checks::Board& board_;
   mutable std::mutex mutex_;  // guards what stands below
   std::shared_ptr<const AdmissionState> admission_ = std::make_shared<AdmissionState>();
   std::unordered_map<api::ObjectName, decide::Posture> posture_;

@@ -50,7 +50,11 @@ std::optional<decide::WaveState> Waves::of(const api::RlsMigration& migration) c
   if (caches_.rollouts.size() == 0) return std::nullopt;
   std::optional<decide::WaveState> out;
   const std::string& project = migration.spec.project;
-  for (const auto& rollout : caches_.rollouts.by_index(database_of(migration))) {
+  auto rollouts = caches_.rollouts.by_index(database_of(migration));
+  // Those whose spec cannot be read name no database.
+  for (auto& unreadable : caches_.rollouts.by_index({migration.meta.name.ns, {}}))
+    rollouts.push_back(std::move(unreadable));
+  for (const auto& rollout : rollouts) {
     const auto decided = find(rollout->meta.name);
     const bool fresh = decided != nullptr && decided->uid == rollout->meta.uid &&
                        decided->generation == rollout->meta.generation;

@@ -2,6 +2,7 @@
 // Fakes of the two worlds, in memory, with faults on demand. For the unit level only.
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct FakeWorld {
     decide::ViolationCount violations{};
     decide::ViolationCount late{};  ///< of them, what only an exact count finds
     std::optional<decide::HoldRow> hold{};
+    std::string resumed{};
     std::optional<Phase> wanted_at_drift{};
     std::int64_t drift_number = 0;
     std::vector<api::HistoryEntry> ledger{};  // oldest first
@@ -85,17 +87,33 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     if (world_.before_locks) std::exchange(world_.before_locks, nullptr)();
     ++world_.transactions;
     if (world_.move_error) return *world_.move_error;
+    std::vector<postgres::Relook> looks;
+    for (std::size_t i = 0; i < moves.size(); ++i) looks.push_back({i, look(moves[i].project)});
+    const auto answers = again(looks);
+    std::set<std::string> held_back;  // groups of which one may not go
+    for (std::size_t i = 0; i < moves.size(); ++i) {
+      const bool goes = answers.at(i) == moves[i].to && !world_.refuses.contains(moves[i].project);
+      if (!goes && !moves[i].group.empty()) held_back.insert(moves[i].group);
+    }
     std::vector<postgres::MoveResult> results;
     for (std::size_t i = 0; i < moves.size(); ++i) {
       postgres::MoveResult result;
       const postgres::Move& wanted = moves[i];
       const auto refused = world_.refuses.find(wanted.project);
-      const auto to = again(i, look(wanted.project));
+      const auto to = answers.at(i);
       auto& project = world_.projects[wanted.project];
       if (refused != world_.refuses.end()) {
         result.outcome = postgres::MoveOutcome::failed;
         result.error = refused->second;
+      } else if (held_back.contains(wanted.group)) {
+        result.outcome = postgres::MoveOutcome::failed;
+        result.error = transient("GroupHeldBack", "held back");
+      } else if (!wanted.resume.empty() && to == wanted.to) {
+        project.hold.reset();
+        project.resumed = wanted.resume;
+        result.outcome = postgres::MoveOutcome::moved;
       } else if (to == wanted.to && project.phase == wanted.from) {
+        if (wanted.latch) project.hold = wanted.latch;
         project.phase = project.last_ours = wanted.to;
         project.since = world_.now;
         project.violations = {};
@@ -158,6 +176,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     seen.wanted_at_drift = found->second.wanted_at_drift;
     seen.drift_number = found->second.drift_number;
     seen.hold = found->second.hold;
+    seen.resumed = found->second.resumed;
     seen.violations = found->second.violations;
     seen.violations.count += found->second.late.count;
     seen.violations.last = std::max(seen.violations.last, found->second.late.last);
@@ -241,6 +260,19 @@ class NoObserver final : public Observer {
   std::optional<bool> up;
 };
 
+/// Checks whose results a test sets.
+class FakeExecutor final : public checks::Executor {
+ public:
+  checks::Outcome run(const checks::Run& run, const std::stop_token&) override {
+    ++runs;
+    const auto found = outcomes.find(run.check.name);
+    return found == outcomes.end() ? checks::unknown("not set") : found->second;
+  }
+  Result<void> sweep(const checks::Wanted&) override { return {}; }
+  std::map<std::string, checks::Outcome> outcomes;
+  int runs = 0;
+};
+
 /// A reconciler with everything it needs, and a database `main` with its migrations.
 struct Bench {
   bool leads = true;
@@ -261,9 +293,18 @@ struct Bench {
                       [this] { return leads; }};
   NoObserver observer;
   std::vector<std::string> fences_lost;
+  FakeExecutor executor;
+  std::vector<api::ObjectName> checks_changed;
+  checks::Board board{executor, clock,
+                      [this](const api::ObjectName& migration) { checks_changed.push_back(migration); }, 0};
+  Waves waves{caches};
+  Surroundings surroundings{caches, waves, board};
+  Rollouts rollouts{caches, waves, client, writer, clock};
   Reconciler reconciler{caches,
                         queue,
                         sessions,
+                        surroundings,
+                        rollouts,
                         writer,
                         observer,
                         clock,
@@ -282,6 +323,12 @@ struct Bench {
     database.spec.secret.name = "main-db";
     caches.databases.replace_all({database});
     caches.migrations.replace_all({});
+    caches.rollouts.replace_all({});
+    caches.approvals.replace_all({});
+    board.resume();
+    AdmissionState admission;
+    admission.approvals = admission.overrides = admission.jobs = true;
+    surroundings.note(admission);
   }
 
   /// Puts an RlsMigration for a project of the same name into the cache, as the watch would.
