@@ -187,6 +187,7 @@ TEST(Bounds, OfARolloutAreThoseOfTheCode) {
   EXPECT_EQ(at(status, "/waves/items/properties/name/maxLength"), api::kMaxWaveName);
   EXPECT_EQ(at(status, "/waves/items/properties/message/maxLength"), api::kMaxMessage);
   EXPECT_EQ(at(status, "/message/maxLength"), api::kMaxMessage);
+  EXPECT_EQ(at(status, "/done/maxLength"), api::kMaxShort);
   EXPECT_EQ(at(status, "/conditions/maxItems"), api::kMaxConditions);
 }
 
