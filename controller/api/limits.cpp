@@ -124,6 +124,7 @@ void fit(RolloutStatus& status) {
     cut_in_place(wave.name, kMaxWaveName);
     cut_in_place(wave.message, kMaxMessage);
   }
+  cut_in_place(status.done, kMaxShort);
   cut_in_place(status.open_wave, kMaxWaveName);
   cut_in_place(status.message, kMaxMessage);
   fit_conditions(status.conditions);

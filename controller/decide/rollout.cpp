@@ -153,16 +153,12 @@ std::string progress_text(const api::RolloutSpec& spec, std::span<const WaveDeci
 
 /// How the rollout stands: a row of the table in docs/rollouts.md.
 struct Look {
-  api::ConditionStatus ready = api::ConditionStatus::is_true;
+  bool ready = false;
   std::string reason;
   std::string message;
   bool reconciling = false;
   bool stalled = false;
 };
-
-Look failed(std::string reason, std::string message) {
-  return {api::ConditionStatus::is_false, std::move(reason), std::move(message), false, true};
-}
 
 /// The first member for which `test` holds.
 template <class Test>
@@ -174,29 +170,41 @@ const MemberView* first_of(std::span<const std::vector<MemberView>> members, Tes
   return nullptr;
 }
 
-Look look_of(const api::RlsRollout& rollout, std::span<const WaveDecision> decisions,
-             std::span<const std::vector<MemberView>> members, const std::string& progress,
-             const std::optional<StepFailure>& failure) {
-  if (!rollout.spec_problem.empty()) return failed("InvalidSpec", rollout.spec_problem);
-  const auto conflict = [](const MemberView& member) { return member.conflict; };
-  if (const MemberView* member = first_of(members, conflict))
-    return failed("Conflict", shown(member->project) + " " + standing_of(*member, rollout.spec.phase));
+/// Where something is wrong; none: nothing is.
+std::optional<Look> look_of_trouble(const api::RlsRollout& rollout,
+                                    std::span<const std::vector<MemberView>> members,
+                                    const std::string& progress, const std::optional<StepFailure>& failure) {
+  if (!rollout.spec_problem.empty())
+    return Look{.reason = "InvalidSpec", .message = rollout.spec_problem, .stalled = true};
+  if (const auto* member = first_of(members, [](const MemberView& view) { return view.conflict; })) {
+    return Look{.reason = "Conflict",
+                .message = shown(member->project) + " " + standing_of(*member, rollout.spec.phase),
+                .stalled = true};
+  }
   if (failure) {
-    return {api::ConditionStatus::is_false, failure->reason, failure->message, !failure->terminal,
-            failure->terminal};
+    return Look{.reason = failure->reason,
+                .message = failure->message,
+                .reconciling = !failure->terminal,
+                .stalled = failure->terminal};
   }
-  const auto stalled = [](const MemberView& member) { return member.stalled; };
-  if (const MemberView* member = first_of(members, stalled)) {
-    return failed("MemberStalled", shown(member->project) + " needs a person" +
-                                       (member->why.empty() ? "" : ": " + member->why) +
-                                       "; see its RlsMigration. " + progress);
+  if (const auto* member = first_of(members, [](const MemberView& view) { return view.stalled; })) {
+    return Look{.reason = "MemberStalled",
+                .message = shown(member->project) + " needs a person" +
+                           (member->why.empty() ? "" : ": " + member->why) + "; see its RlsMigration. " +
+                           progress,
+                .stalled = true};
   }
+  return std::nullopt;
+}
+
+Look look_of_progress(std::span<const WaveDecision> decisions,
+                      std::span<const std::vector<MemberView>> members, const std::string& progress) {
   const auto missing = [](const MemberView& member) { return !member.has_migration; };
   if (first_of(members, missing) != nullptr)
-    return {api::ConditionStatus::is_false, "CreatingMigrations", progress, true, false};
-  if (!current_wave(decisions)) return {api::ConditionStatus::is_true, "Complete", progress};
-  const bool cold = std::any_of(decisions.begin(), decisions.end(), [](const auto& d) { return d.frozen; });
-  return {api::ConditionStatus::is_true, cold ? "Frozen" : "AwaitingWaves", progress};
+    return {.reason = "CreatingMigrations", .message = progress, .reconciling = true};
+  if (!current_wave(decisions)) return {.ready = true, .reason = "Complete", .message = progress};
+  if (decisions[0].frozen) return {.ready = true, .reason = "Frozen", .message = progress};
+  return {.ready = true, .reason = "AwaitingWaves", .message = progress};
 }
 
 std::vector<api::Condition> conditions_with(const Look& look, bool complete, std::int64_t generation) {
@@ -206,7 +214,7 @@ std::vector<api::Condition> conditions_with(const Look& look, bool complete, std
                           yes ? api::ConditionStatus::is_true : api::ConditionStatus::is_false, look.reason,
                           look.message, generation, Time{}});
   };
-  add("Ready", look.ready == api::ConditionStatus::is_true);
+  add("Ready", look.ready);
   add("Complete", complete);
   if (look.reconciling) add("Reconciling", true);
   if (look.stalled) add("Stalled", true);
@@ -303,8 +311,9 @@ api::RolloutStatus project_rollout(const api::RlsRollout& rollout, std::span<con
 
   const auto current = current_wave(decisions);
   if (current) status.open_wave = spec.waves[*current].name;
-  const Look look =
-      look_of(rollout, decisions, members, progress_text(spec, decisions, members, current), failure);
+  const std::string progress = progress_text(spec, decisions, members, current);
+  const auto trouble = look_of_trouble(rollout, members, progress, failure);
+  const Look look = trouble ? *trouble : look_of_progress(decisions, members, progress);
   status.message = look.message;
   status.conditions = api::with_transition_times(
       conditions_with(look, readable && !current, rollout.meta.generation), rollout.status.conditions, now);

@@ -3,6 +3,7 @@
 #include "controller/api/database.hpp"
 #include "controller/api/limits.hpp"
 #include "controller/api/migration.hpp"
+#include "controller/api/rollout.hpp"
 #include "controller/base/text.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -43,6 +44,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check<rls::api::RlsDatabase>(
       json, [](std::string_view text) { return rls::api::decode_database(text); },
       R"(,"spec":{"connection":{"secretRef":{"name":"s"}},"runtime":{"mode":"Adopted"}}})");
+  check<rls::api::RlsRollout>(
+      json, [](std::string_view text) { return rls::api::decode_rollout(text); },
+      R"(,"spec":{"databaseRef":{"name":"main"},"phase":"enforcing","waves":[{"name":"a","projects":["sm"]}]}})");
   (void)rls::api::decode_meta(json);
   return 0;
 }

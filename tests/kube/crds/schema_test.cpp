@@ -152,6 +152,53 @@ TEST(Bounds, AreThoseOfTheCode) {
   EXPECT_THAT(statement, HasSubstr("duration('" + format_duration(api::kMaxStatementTimeout) + "')"));
 }
 
+TEST(Bounds, OfARolloutAreThoseOfTheCode) {
+  const json rollout = schema("rlsrollouts")["properties"];
+  const auto at = [](const json& from, const char* pointer) { return from.at(json::json_pointer(pointer)); };
+  const json waves = at(rollout, "/spec/properties/waves");
+  const json wave = waves["items"]["properties"];
+  EXPECT_EQ(waves["maxItems"], api::kMaxWaves);
+  EXPECT_EQ(at(wave, "/name/maxLength"), api::kMaxWaveName);
+  EXPECT_EQ(at(wave, "/projects/maxItems"), api::kMaxWaveProjects);
+  EXPECT_EQ(at(wave, "/projects/items/maxLength"), api::kMaxProjectCharacters);
+  EXPECT_THAT(schema("rlsrollouts")["x-kubernetes-validations"].dump(),
+              HasSubstr("size(self.metadata.name) <= " + std::to_string(api::kMaxRolloutName)));
+  const json of_template = at(rollout, "/spec/properties/template/properties");
+  EXPECT_EQ(of_template["gates"]["properties"], wave["gates"]["properties"]) << "the same gates twice";
+  EXPECT_EQ(of_template["access"]["properties"], wave["access"]["properties"]);
+  EXPECT_EQ(at(wave, "/access/properties/readable/maxItems"), api::kMaxReadable);
+
+  const json gates = at(wave, "/gates/properties");
+  for (const char* soak : {"/shadowSoak", "/enforcingSoak"}) {
+    EXPECT_EQ(at(gates, soak)["maxLength"], api::kMaxDurationText);
+    EXPECT_THAT(at(gates, soak).dump(), HasSubstr("duration('" + format_duration(api::kMaxSoak) + "')"));
+    EXPECT_FALSE(at(gates, soak).contains("default")) << "what is not set is the template's";
+  }
+  EXPECT_EQ(at(gates, "/maxViolations/maximum"), api::kMaxViolations);
+  EXPECT_EQ(at(gates, "/minTransactions/maximum"), api::kMaxTransactions);
+  EXPECT_EQ(at(gates, "/approvals/additionalProperties/maximum"), api::kMaxApprovals);
+  EXPECT_EQ(at(gates, "/windows/maxItems"), api::kMaxWindows);
+  EXPECT_EQ(at(gates, "/windows/items/properties/schedule/maxLength"), api::kMaxSchedule);
+  EXPECT_EQ(at(gates, "/windows/items/properties/timeZone/maxLength"), api::kMaxTimeZone);
+  EXPECT_EQ(at(gates, "/windows/items/properties/timeZone/default"), api::WindowSpec{}.time_zone);
+  EXPECT_EQ(at(gates, "/checks/maxItems"), api::kMaxChecks);
+  const json check = at(gates, "/checks/items/properties");
+  EXPECT_EQ(at(check, "/name/maxLength"), api::kMaxCheckName);
+  for (const char* question : {"/sql", "/prometheus"}) {
+    EXPECT_EQ(at(check, question)["properties"]["query"]["maxLength"], api::kMaxQuery);
+    EXPECT_EQ(at(check, question)["properties"]["expect"]["maxLength"], api::kMaxExpect);
+  }
+  EXPECT_EQ(at(check, "/prometheus/properties/url/maxLength"), api::kMaxUrl);
+
+  const json status = at(rollout, "/status/properties");
+  EXPECT_EQ(at(status, "/waves/maxItems"), api::kMaxWaves);
+  EXPECT_EQ(at(status, "/waves/items/properties/name/maxLength"), api::kMaxWaveName);
+  EXPECT_EQ(at(status, "/waves/items/properties/message/maxLength"), api::kMaxMessage);
+  EXPECT_EQ(at(status, "/message/maxLength"), api::kMaxMessage);
+  EXPECT_EQ(at(status, "/done/maxLength"), api::kMaxShort);
+  EXPECT_EQ(at(status, "/conditions/maxItems"), api::kMaxConditions);
+}
+
 TEST(Explain, ReadsAsDocumentation) {
   const std::vector<std::pair<const char*, const char*>> rows = {
       {"rlsmigration", "which phase of row-level security one project"},
@@ -162,6 +209,8 @@ TEST(Explain, ReadsAsDocumentation) {
       {"rlsapproval", "the yes of one person to one step up"},
       {"rlsa.spec.approver", "kubectl auth whoami"},
       {"rlsdatabase", "one PostgreSQL database"},
+      {"rlsrollout", "never changes the spec of one that exists"},
+      {"rlsro.spec.advanceWhen", "before the next wave may go up"},
       {"rlsdb.spec.connection.secretRef", "must be allowed to get it"},
       {"rlsdb.spec.timeouts.lock", "lock_timeout"},
   };

@@ -9,6 +9,7 @@
 #include "controller/api/database.hpp"
 #include "controller/api/limits.hpp"
 #include "controller/api/migration.hpp"
+#include "controller/api/rollout.hpp"
 #include "tests/kube/crds/kubectl.hpp"
 
 namespace rls::test {
@@ -18,10 +19,12 @@ using nlohmann::json;
 using testing::HasSubstr;
 
 constexpr const char* kServiceAccount = "--as=system:serviceaccount:rls-operator-system:rls-operator";
+constexpr const char* kAdministrator = "--as=";  // whom KUBECONFIG names
 const Time kTime = *parse_rfc3339("2026-01-15T12:00:00.123456Z");
 
-Output put_status(const std::string& plural, const std::string& name, const std::string& body) {
-  return kubectl({"replace", kServiceAccount, "--raw",
+Output put_status(const std::string& plural, const std::string& name, const std::string& body,
+                  const char* as = kServiceAccount) {
+  return kubectl({"replace", as, "--raw",
                   "/apis/rls-operator.dev/v1alpha1/namespaces/" + test_namespace() + "/" + plural + "/" +
                       name + "/status",
                   "-f", "-"},
@@ -183,6 +186,53 @@ TEST(DatabaseStatus, IsTakenAndReadBackAsItWas) {
               testing::ContainsRegex("EVIDENCE +MESSAGE\n.* Incomplete +SoakTime waits"));
   EXPECT_THAT(kubectl_ok({"describe", "rlsdb", "status", "--namespace", test_namespace()}),
               testing::ContainsRegex("Phase Type: +enum acme.rollout"));
+}
+
+/// As full as the status of a rollout can be.
+api::RolloutStatus fullest_rollout() {
+  api::RolloutStatus status;
+  status.observed_generation = 1;
+  status.phase = Phase::pending;
+  for (int i = 0; i < 60; ++i) {
+    status.waves.push_back({"wave-" + std::to_string(i) + std::string(99, 'n'),
+                            api::WaveState::waiting,
+                            1,
+                            200,
+                            {1, 2, 3, 194},
+                            "ä" + std::string(9000, 'm') + "\xFF"});
+  }
+  status.waves[0].state = api::WaveState::done;
+  status.waves[1].state = api::WaveState::open;
+  status.projects = 10'000;
+  status.done = "5/10000";
+  status.migrations = {9000, 999, 1};
+  status.open_wave = "two";
+  status.message = std::string(9000, 'm');
+  status.conditions = {ready()};
+  api::fit(status);
+  return status;
+}
+
+TEST(RolloutStatus, TheFullestIsTakenAndReadBackAsItWas) {
+  const auto before = api::decode_rollout(create(good_rollout("full")).dump());
+  ASSERT_TRUE(before.ok()) << before.error().message;
+  for (const api::RolloutStatus& status : {api::RolloutStatus{}, fullest_rollout()}) {
+    const auto now = api::decode_rollout(get("rlsro", "full").dump());
+    ASSERT_TRUE(now.ok());
+    const Output put =
+        put_status("rlsrollouts", "full", api::encode_status(now->meta, status), kAdministrator);
+    ASSERT_EQ(put.code, 0) << put.text;
+    const auto after = api::decode_rollout(get("rlsro", "full").dump());
+    ASSERT_TRUE(after.ok()) << after.error().message;
+    EXPECT_EQ(after->status, status);
+    EXPECT_EQ(after->spec, before->spec);
+    EXPECT_EQ(after->meta.generation, before->meta.generation);
+  }
+  EXPECT_THAT(kubectl_ok({"get", "rlsro", "full", "--namespace", test_namespace()}),
+              testing::ContainsRegex("NAME +DATABASE +PHASE +WAVE +DONE +READY +AGE\n"
+                                     "full +main +enforcing +two +5/10000 +True +[0-9]+s"));
+  EXPECT_THAT(kubectl_ok({"get", "rlsro", "full", "--namespace", test_namespace(), "-o", "wide"}),
+              HasSubstr("SoakTime waits"));
 }
 
 TEST(Columns, TellTheStateOfAProject) {
