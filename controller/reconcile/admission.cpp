@@ -17,7 +17,7 @@ constexpr const char* kGroupVersion = "admissionregistration.k8s.io/v1";
 constexpr const char* kInstall =
     "install it: kubectl apply -k manifests/admission (Helm: admission.enabled=true)";
 constexpr const char* kReplace =
-    "put it back: kubectl replace -k manifests/admission (Helm: uninstall and install)";
+    "put it back: kubectl replace -k manifests/admission (Helm: delete it, and upgrade the release)";
 
 /// A policy, or its binding.
 struct Kind {
@@ -99,18 +99,17 @@ std::optional<std::string> difference(const json& wanted, const json& found, con
   return path;
 }
 
-/// The object, or why there is none to go by.
+/// The object, or what is wrong with it, to go behind its name.
 std::pair<json, std::string> read(kube::Client& client, const Kind& kind, const std::string& name) {
-  const std::string what = std::string(kind.name) + " " + name;
   const Result<std::string> reply = client.get({kGroupVersion, kind.plural, ""}, {"", name});
   if (!reply) {
-    if (reply.error().reason == "NotFound") return {{}, what + " is not there: " + kInstall};
-    return {{}, what + " cannot be read: " + reply.error().message};
+    if (reply.error().reason == "NotFound") return {{}, std::string(" is not there: ") + kInstall};
+    return {{}, " cannot be read: " + reply.error().message};
   }
   json object = json::parse(*reply, nullptr, false);
-  if (!object.is_object()) return {{}, what + " cannot be read: the API server's reply is no JSON object"};
+  if (!object.is_object()) return {{}, " cannot be read: the API server's reply is no JSON object"};
   if (!at(at(object, "metadata"), "deletionTimestamp").is_null())
-    return {{}, what + " is being deleted: " + kInstall};
+    return {{}, std::string(" is being deleted: ") + kInstall};
   return {std::move(object), {}};
 }
 
@@ -118,11 +117,10 @@ std::string policy_problem(const json& policy, const json& wanted) {
   if (const auto where =
           difference(without_defaults(at(wanted, "spec")), without_defaults(at(policy, "spec")), "spec"))
     return *where + " is not what this version of the operator ships: " + kReplace;
-  // Written by kube-controller-manager, which not every cluster has; then the API server alone has looked at
-  // it.
+  // Written by a controller that not every cluster has; the API server compiles by itself what it keeps.
   const json& observed = at(at(policy, "status"), "observedGeneration");
   if (!observed.is_null() && observed != at(at(policy, "metadata"), "generation"))
-    return "has been changed, and Kubernetes has not looked at it since: wait a moment";
+    return "was changed, and Kubernetes has not looked at it since: wait a moment";
   return {};
 }
 
@@ -140,20 +138,19 @@ std::string binding_problem(const json& binding, const json& wanted) {
   return {};
 }
 
-/// When the object became what it is. A generation above 1 says that it was something else once; nullopt
-/// where it does not say until when.
+/// When the object's spec became what it is. A generation above 1 says that it was another one once: then the
+/// last change counts, whatever it was; nullopt where that is not told.
 std::optional<Time> last_changed(const json& object) {
   const json& metadata = at(object, "metadata");
-  std::optional<Time> last = parse_rfc3339(text(at(metadata, "creationTimestamp")));
-  bool told = at(metadata, "generation") == 1;
+  if (at(metadata, "generation") == 1) return parse_rfc3339(text(at(metadata, "creationTimestamp")));
+  std::optional<Time> last;
   for (const json& entry : at(metadata, "managedFields")) {
     if (!text(at(entry, "subresource")).empty()) continue;
     const auto time = parse_rfc3339(text(at(entry, "time")));
     if (!time) return std::nullopt;
-    told = true;
-    if (last) last = std::max(*last, *time);
+    last = last ? std::max(*last, *time) : *time;
   }
-  return told ? last : std::nullopt;
+  return last;
 }
 
 struct Bound {
@@ -164,14 +161,18 @@ struct Bound {
 Bound look(kube::Client& client, std::string_view yaml) {
   const Shipped wanted = shipped(yaml);
   const std::string name = text(at(at(wanted.policy, "metadata"), "name"));
+  struct Part {
+    const Kind& kind;
+    const json& wanted;
+    std::string (*problem)(const json& found, const json& wanted);
+  };
   Bound bound;
-  for (const Kind& kind : {kPolicy, kBinding}) {
-    const bool policy = kind.name == kPolicy.name;
-    const auto [object, unread] = read(client, kind, name);
-    if (!unread.empty()) return {unread, {}};
-    const std::string problem =
-        policy ? policy_problem(object, wanted.policy) : binding_problem(object, wanted.binding);
-    const std::string what = std::string(kind.name) + " " + name;
+  for (const Part& part :
+       {Part{kPolicy, wanted.policy, policy_problem}, Part{kBinding, wanted.binding, binding_problem}}) {
+    const std::string what = std::string(part.kind.name) + " " + name;
+    const auto [object, unread] = read(client, part.kind, name);
+    if (!unread.empty()) return {what + unread, {}};
+    const std::string problem = part.problem(object, part.wanted);
     if (!problem.empty()) return {what + ": " + problem, {}};
     const auto changed = last_changed(object);
     if (!changed)
