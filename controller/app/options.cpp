@@ -11,6 +11,7 @@
 #include "controller/app/config_file.hpp"
 #include "controller/base/text.hpp"
 #include "controller/base/time.hpp"
+#include "controller/checks/allowed_url.hpp"
 
 namespace rls::app {
 namespace {
@@ -222,6 +223,16 @@ std::variant<Options, EarlyExit> parse_options(std::span<const std::string> argu
             "Names this installation in the databases that it claims (default: derived from the cluster and "
             "the operator's namespace)",
             name_into(out.install_id, "-./", 128, "at most 128 lower-case letters, digits, -, . and /"));
+  flags.add(
+      "allowed-prometheus-urls", "URLS",
+      "The Prometheus servers that checks may ask: URLs with commas between them; what stands below one "
+      "is allowed, too (default: none)",
+      [&out](const std::string& text) {
+        auto urls = checks::parse_allowed_urls(text);
+        if (!urls) return urls.error().message;
+        out.allowed_prometheus_urls = std::move(*urls);
+        return std::string{};
+      });
   flags.add(
       "leader-elect", "on|off",
       "Work only while holding a Lease; off: this is the only process, and it ends any other that works "

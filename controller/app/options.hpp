@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "controller/base/log.hpp"
 #include "controller/base/seam.hpp"
@@ -24,7 +25,8 @@ struct Options {
   bool metrics_projects = true;
   log::Level log_level = log::Level::info;
   log::Format log_format = log::Format::json;
-  std::string install_id;  ///< empty: derived
+  std::string install_id;                            ///< empty: derived
+  std::vector<std::string> allowed_prometheus_urls;  ///< what checks may ask (checks/allowed_url.hpp)
   bool leader_elect = true;
   std::string lease_name = "rls-operator";
   std::string lease_namespace;  ///< empty: the one that the credentials name

@@ -104,12 +104,11 @@ std::optional<Schedule::Task> Schedule::take(Moment now) {
   const api::ObjectName name = agenda_.begin()->second;
   Entry& entry = entries_.at(name);
   const Moment first = *due(entry);
-  Task task;
-  if (entry.sweep && *entry.sweep == first) {
-    task = {entry.sweep_ticket, Sweep{entry.wanted}};
-  } else {
-    const auto check = std::find_if(entry.checks.begin(), entry.checks.end(),
-                                    [&](const Check& each) { return each.due == first; });
+  // A check before a sweep that is as old: somebody waits for it.
+  const auto check = std::find_if(entry.checks.begin(), entry.checks.end(),
+                                  [&](const Check& each) { return each.due == first; });
+  Task task{entry.sweep_ticket, Sweep{entry.wanted}};
+  if (check != entry.checks.end()) {
     const Wanted& wanted = entry.wanted;
     task = {check->ticket, Run{wanted.migration, wanted.uid, wanted.database, wanted.subject, check->spec}};
   }

@@ -53,6 +53,13 @@ class Roots {
   std::filesystem::file_time_type changed_;
 };
 
+/// For messages: "http://host:port".
+std::string origin(const web::uri& uri) {
+  std::string text = uri.authority().to_string();
+  if (text.ends_with('/')) text.pop_back();
+  return text;
+}
+
 /// A reply on its way; shared with the library, which may let go of it later than the caller.
 struct Call {
   std::mutex mutex;
@@ -123,7 +130,7 @@ void start(const HttpGet& request, const web::uri& uri, const std::shared_ptr<Ca
   http::client::http_client client(uri, configuration(request, uri.host(), std::move(roots)));
   client.request(made, call->cancel.get_token())
       .then([](const http::http_response& response) { return response.content_ready(); })
-      .then([call, where = uri.authority().to_string()](const pplx::task<http::http_response>& task) {
+      .then([call, where = origin(uri)](const pplx::task<http::http_response>& task) {
         try {
           const int status = task.get().status_code();
           std::unique_lock lock(call->mutex);
@@ -154,7 +161,7 @@ Result<Response> http_get(const HttpGet& request, const std::stop_token& stop) {
   std::string where;
   try {
     const web::uri uri(request.url);
-    where = uri.authority().to_string();
+    where = origin(uri);
     if (!can_be_found(uri.host())) {
       return transient("NameNotFound", "the host of " + where + " cannot be looked up");
     }

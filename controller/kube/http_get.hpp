@@ -15,7 +15,7 @@ namespace rls::kube {
 inline constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
 
 struct HttpGet {
-  std::string url;                            ///< http or https, already encoded, its host a name or IPv4
+  std::string url{};                          ///< http or https, already encoded, its host a name or IPv4
   std::chrono::milliseconds timeout{10'000};  ///< to the last byte of the reply
   std::size_t largest = 1024 * 1024;          ///< of a reply's body
   std::string roots = kSystemRoots;  ///< whom https trusts: certificates, PEM; read again when changed

@@ -57,6 +57,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+# Jobs of checks: made, looked at, found by their label, and deleted when no check wants them any more.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [create, get, list, delete]
 {{- end -}}
 
 {{/* The uid of kube-system says which cluster this is: part of the claim on a database. */}}

@@ -81,6 +81,7 @@ metricsProjects: off
 logLevel: debug
 logFormat: console
 installId: prod-1.eu
+allowedPrometheusUrls: http://prometheus:9090,https://metrics.example/prom
 injectFault: sql:4:lose-reply
 leaderElect: off
 leaderElectResourceName: other
@@ -100,6 +101,7 @@ leaderElectRetryPeriod: 5s
   EXPECT_EQ(options.log_level, log::Level::debug);
   EXPECT_EQ(options.log_format, log::Format::console);
   EXPECT_EQ(options.install_id, "prod-1.eu");
+  EXPECT_EQ(options.allowed_prometheus_urls.size(), 2U);
   EXPECT_TRUE(options.inject_fault);
   EXPECT_FALSE(options.leader_elect);
   EXPECT_EQ(options.lease_name, "other");
@@ -121,7 +123,7 @@ TEST_F(ConfigFile, EveryFlagOfTheHelpIsAKey) {
     EXPECT_THAT(keys, HasSubstr(config_key(flag))) << flag;
     ++flags;
   }
-  EXPECT_EQ(flags, 18);
+  EXPECT_EQ(flags, 19);
 }
 
 TEST_F(ConfigFile, FlagsWin) {

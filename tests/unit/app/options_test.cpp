@@ -47,6 +47,7 @@ TEST(Options, HaveDefaults) {
   EXPECT_EQ(options.log_level, log::Level::info);
   EXPECT_EQ(options.log_format, log::Format::json);
   EXPECT_EQ(options.install_id, "");
+  EXPECT_TRUE(options.allowed_prometheus_urls.empty());
   EXPECT_FALSE(options.inject_fault);
 }
 
@@ -57,10 +58,27 @@ TEST(Options, LogForAConsoleWhereThereIsOne) {
 }
 
 TEST(Options, TakeWhatFlagsSay) {
-  const Options options = good({"--kubeconfig", "/tmp/k", "--context=kind", "--namespace", "shop",
-                                "--workers=64", "--observe-interval", "1m30s", "--relist-interval", "5m",
-                                "--bind-address", "[::1]:0", "--metrics-projects=off", "--log-level", "debug",
-                                "--install-id", "prod-1.eu/rls", "--inject-fault", "sql:4:lose-reply"});
+  const Options options = good({"--kubeconfig",
+                                "/tmp/k",
+                                "--context=kind",
+                                "--namespace",
+                                "shop",
+                                "--workers=64",
+                                "--observe-interval",
+                                "1m30s",
+                                "--relist-interval",
+                                "5m",
+                                "--bind-address",
+                                "[::1]:0",
+                                "--metrics-projects=off",
+                                "--log-level",
+                                "debug",
+                                "--install-id",
+                                "prod-1.eu/rls",
+                                "--allowed-prometheus-urls",
+                                "http://prometheus:9090, https://metrics.example/prom",
+                                "--inject-fault",
+                                "sql:4:lose-reply"});
   EXPECT_EQ(options.kubeconfig, "/tmp/k");
   EXPECT_EQ(options.context, "kind");
   EXPECT_EQ(options.ns, "shop");
@@ -71,6 +89,8 @@ TEST(Options, TakeWhatFlagsSay) {
   EXPECT_FALSE(options.metrics_projects);
   EXPECT_EQ(options.log_level, log::Level::debug);
   EXPECT_EQ(options.install_id, "prod-1.eu/rls");
+  EXPECT_THAT(options.allowed_prometheus_urls,
+              testing::ElementsAre("http://prometheus:9090", "https://metrics.example/prom"));
   ASSERT_TRUE(options.inject_fault);
   EXPECT_EQ(options.inject_fault->kind, CallKind::sql);
   EXPECT_EQ(options.inject_fault->number, 4u);
@@ -109,6 +129,9 @@ TEST(Options, BadValuesAreRefusedByName) {
       {{"--namespace=-shop"}, "--namespace", ""},
       {{"--namespace", std::string(64, 'a')}, "--namespace", ""},
       {{"--install-id=a b"}, "--install-id", "\"a b\""},
+      {{"--allowed-prometheus-urls=http://a,b"},
+       "--allowed-prometheus-urls",
+       "\"b\" is neither http nor https"},
       {{"--inject-fault=now"}, "--inject-fault", "fail-before"},
       {{"--inject-fault=0:kill-after"}, "--inject-fault", ""},
       {{"--unknown"}, "--unknown", ""},
@@ -148,9 +171,9 @@ TEST(Options, TheHelpNamesEveryFlagWithItsDefault) {
       testing::UnorderedElementsAre(
           "--help", "--version", "--config", "--kubeconfig", "--context", "--namespace", "--workers",
           "--observe-interval", "--relist-interval", "--bind-address", "--metrics-projects", "--log-level",
-          "--log-format", "--install-id", "--inject-fault", "--leader-elect", "--leader-elect-resource-name",
-          "--leader-elect-resource-namespace", "--leader-elect-lease-duration",
-          "--leader-elect-renew-deadline", "--leader-elect-retry-period"));
+          "--log-format", "--install-id", "--allowed-prometheus-urls", "--inject-fault", "--leader-elect",
+          "--leader-elect-resource-name", "--leader-elect-resource-namespace",
+          "--leader-elect-lease-duration", "--leader-elect-renew-deadline", "--leader-elect-retry-period"));
   std::size_t defaults = 0;
   for (auto at = exit.text.find("default:"); at != std::string::npos;
        at = exit.text.find("default:", at + 1)) {

@@ -1,0 +1,105 @@
+// Prometheus checks against a genuine Prometheus.
+
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+#include "controller/checks/prometheus_check.hpp"
+#include "tests/support/process.hpp"
+
+namespace rls::checks {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using State = CheckResult::State;
+using Heard = Outcome::Heard;
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof where;
+  ::bind(fd, reinterpret_cast<sockaddr*>(&where), size);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&where), &size);
+  ::close(fd);
+  return ntohs(where.sin_port);
+}
+
+/// One server for all tests; below a path, as behind an ingress.
+class GenuinePrometheus : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    home_ =
+        (std::filesystem::temp_directory_path() / ("rls-prometheus-" + std::to_string(::getpid()))).string();
+    std::filesystem::create_directories(home_);
+    std::ofstream(home_ + "/prometheus.yml") << "global: {scrape_interval: 1s}\n";
+    const std::string address = "127.0.0.1:" + std::to_string(free_port());
+    url_ = "http://" + address + "/prom";
+    server_ = std::make_unique<test::Background>(
+        std::vector<std::string>{"prometheus", "--config.file=" + home_ + "/prometheus.yml",
+                                 "--storage.tsdb.path=" + home_ + "/data", "--web.listen-address=" + address,
+                                 "--web.external-url=" + url_, "--log.level=warn"},
+        home_ + "/log");
+    for (int i = 0; i < 300 && ask("vector(1)", "== 1").state != State::passed; ++i) {
+      std::this_thread::sleep_for(100ms);
+    }
+  }
+  static void TearDownTestSuite() {
+    server_->signal(SIGTERM);
+    server_->wait(10s);
+    server_.reset();
+    std::filesystem::remove_all(home_);
+  }
+  void SetUp() override {
+    ASSERT_EQ(ask("vector(1)", "== 1").state, State::passed)
+        << ask("vector(1)", "== 1").message << server_->log();
+  }
+
+  static Outcome ask(const std::string& query, const std::string& expect, const std::string& below = "") {
+    return run_prometheus_check({url_ + below, query, expect}, std::vector<std::string>{url_}, {});
+  }
+
+  static inline std::string home_, url_;
+  static inline std::unique_ptr<test::Background> server_;
+};
+
+TEST_F(GenuinePrometheus, VectorsAndScalarsAreJudged) {
+  EXPECT_EQ(ask("vector(0.005)", "< 0.01").state, State::passed);
+  EXPECT_EQ(ask("scalar(vector(0.005))", "< 0.01").state, State::passed);
+  EXPECT_EQ(ask("2 + 2", "== 4").state, State::passed);
+  EXPECT_EQ(ask("vector(0.5)", "< 0.01").message, "1 of 1 samples not < 0.01, such as 0.5");
+  EXPECT_EQ(ask("vector(1) / 0", "< 5").state, State::failed) << "+Inf";
+  EXPECT_EQ(ask("label_replace(vector(1), \"a\", \"ä b&c\", \"\", \"\") or vector(9)", "<= 1").state,
+            State::failed);
+}
+
+TEST_F(GenuinePrometheus, NoSampleAndNaNSayNothing) {
+  EXPECT_EQ(ask("nobody_has_this_metric", "< 1").message, "the query gives no sample: use `or vector(0)`");
+  EXPECT_EQ(ask("nobody_has_this_metric or vector(0)", "< 1").state, State::passed);
+  EXPECT_EQ(ask("vector(0) / 0", "!= 1").state, State::unknown);
+  EXPECT_EQ(ask("vector(1)[5m:1m]", "< 5").state, State::unknown) << "a matrix";
+}
+
+TEST_F(GenuinePrometheus, ItsRefusalIsQuoted) {
+  const Outcome outcome = ask("this is no PromQL", "< 1");
+  EXPECT_EQ(outcome.state, State::unknown);
+  EXPECT_EQ(outcome.heard, Heard::answer);
+  EXPECT_THAT(outcome.message, HasSubstr("Prometheus answers 400"));
+  EXPECT_THAT(outcome.message, HasSubstr("parse error"));
+}
+
+TEST_F(GenuinePrometheus, AnotherPathIsNotFound) {
+  EXPECT_THAT(ask("vector(1)", "== 1", "/elsewhere").message, HasSubstr("404"));
+}
+
+}  // namespace
+}  // namespace rls::checks
