@@ -36,7 +36,7 @@ GateResult violations(const GateInput& input);    ///< not more recorded denials
 GateResult transactions(const GateInput& input);  ///< enough of the project's transactions seen (R-A6)
 GateResult review(const GateInput& input);        ///< a verdict on every kind of violation (R-A6)
 GateResult evidence(const GateInput& input);  ///< what enforcing would deny is being recorded, without gaps
-GateResult window(const GateInput& input);    ///< not frozen
+GateResult window(const GateInput& input);    ///< not frozen, and inside a window where there are some (R-C4)
 GateResult hold(const GateInput& input);      ///< no brake below the step: annotation or hold row
 }  // namespace gates
 
