@@ -44,7 +44,8 @@ void read_spec(const YAML::Node& spec, Scenario& row) {
   }
   if (const YAML::Node gates = spec["gates"]) {
     note_unknown(gates, "spec.gates.",
-                 {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review"}, row.later);
+                 {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review", "windows"},
+                 row.later);
     if (gates["shadowSoak"]) row.migration.spec.gates.shadow_soak = duration_of(gates["shadowSoak"]);
     if (gates["enforcingSoak"]) row.migration.spec.gates.enforcing_soak = duration_of(gates["enforcingSoak"]);
     if (gates["maxViolations"])
@@ -53,6 +54,11 @@ void read_spec(const YAML::Node& spec, Scenario& row) {
       row.migration.spec.gates.min_transactions = gates["minTransactions"].as<std::int64_t>();
     if (gates["review"])
       row.migration.spec.gates.review_required = gates["review"].as<std::string>() == "Required";
+    for (const auto& window : gates["windows"]) {
+      row.migration.spec.gates.windows.push_back({window["schedule"].as<std::string>(),
+                                                  duration_of(window["duration"]),
+                                                  window["timeZone"].as<std::string>("UTC")});
+    }
   }
 }
 

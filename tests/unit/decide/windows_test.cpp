@@ -119,6 +119,14 @@ TEST(Window, OpensOnceWhereTheClocksJumpOverIt) {
       << "a day that never was";
 }
 
+TEST(Window, ThatOpensAtTheJumpClosesBeforeTheTimesOfThatDay) {
+  // It opens at 23:00 of the 29th, an hour later for all of the missing 30th, and then at 20:00 of the 31st.
+  EXPECT_EQ(state(window("0 20,21,23 * * *", 2h, "Pacific/Apia"), "2011-12-30T09:30:00Z"),
+            "open until 2011-12-30T12:00:00Z");
+  EXPECT_EQ(state(window("0 20,21,23 * * *", 2h, "Pacific/Apia"), "2011-12-30T12:00:00Z"),
+            "closed until 2011-12-31T06:00:00Z");
+}
+
 TEST(Window, OpensAtTheFirstWhereTheClocksShowItTwice) {
   const std::string berlin = "Europe/Berlin", from = "2026-10-24T12:00:00Z", end = "2026-10-25T12:00:00Z";
   EXPECT_EQ(openings("30 1 * * *", berlin, from, end), "24T23:30");
