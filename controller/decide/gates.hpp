@@ -45,7 +45,7 @@ GateResult evidence(const GateInput& input);  ///< what enforcing would deny is 
 GateResult posture(const GateInput& input);   ///< no finding that makes isolation an illusion
 GateResult approval(const GateInput& input);  ///< enough different people said yes to this evidence
 GateResult checks(const GateInput& input);    ///< what must hold outside of the operator (R-A14)
-GateResult window(const GateInput& input);    ///< not frozen, and inside a window
+GateResult window(const GateInput& input);    ///< not frozen, and inside a window where there are some (R-C4)
 GateResult wave(const GateInput& input);      ///< the waves before have arrived (R-A10)
 GateResult group(const GateInput& input);     ///< the others of the group may go, too (R-A3)
 GateResult hold(const GateInput& input);      ///< no brake below the step: annotation or hold row

@@ -1,17 +1,64 @@
 #include "controller/base/text.hpp"
 #include "controller/decide/gates.hpp"
+#include "controller/decide/windows.hpp"
 
 namespace rls::decide::gates {
+namespace {
+
+std::string text_of(const api::WindowSpec& window) {
+  return window.schedule + " for " + format_duration(window.duration) + " " + window.time_zone;
+}
+
+void freeze(const GateInput& input, const api::Freeze& freeze, GateResult& result) {
+  if (freeze.until && *freeze.until <= input.observed.now) return;
+  result.state = api::GateState::blocked;
+  result.passes_at = freeze.until;
+  result.message = "the database is frozen" +
+                   (freeze.until ? " until " + format_rfc3339_seconds(*freeze.until) : std::string{}) + ": " +
+                   quoted(freeze.reason, 200) + "; demotions still happen";
+}
+
+/// Which of them opens at that time.
+std::string which_opens(const std::vector<api::WindowSpec>& windows, Time now, Time opens) {
+  for (const api::WindowSpec& window : windows) {
+    const auto state = window_at(window, now);
+    if (state && state->changes_at == opens) return text_of(window);
+  }
+  return {};
+}
+
+void windows(const GateInput& input, const std::vector<api::WindowSpec>& windows, GateResult& result) {
+  const Time now = input.observed.now;
+  const auto state = any_window_at(windows, now);
+  if (!state) {
+    result.state = api::GateState::unknown;
+    result.message = state.error().message;
+    return;
+  }
+  if (state->open) return;
+  result.state = api::GateState::waiting;
+  result.passes_at = state->changes_at;
+  for (const api::WindowSpec& window : windows) {
+    result.required += (result.required.empty() ? "" : ", or ") + text_of(window);
+  }
+  result.message = "outside the windows";
+  if (state->changes_at) {
+    result.message += ": the next opens at " + format_rfc3339_seconds(*state->changes_at) + " (" +
+                      which_opens(windows, now, *state->changes_at) + ")";
+  } else {
+    result.message += ", and none opens within eight years";
+  }
+  result.message += "; demotions still happen";
+}
+
+}  // namespace
 
 GateResult window(const GateInput& input) {
   GateResult result{.name = "Window", .state = api::GateState::passed};
-  const auto& freeze = input.policy.freeze;
-  if (!freeze || (freeze->until && *freeze->until <= input.observed.now)) return result;
-  result.state = api::GateState::blocked;
-  result.passes_at = freeze->until;
-  result.message = "the database is frozen" +
-                   (freeze->until ? " until " + format_rfc3339_seconds(*freeze->until) : std::string{}) +
-                   ": " + quoted(freeze->reason, 200) + "; demotions still happen";
+  if (input.policy.freeze) freeze(input, *input.policy.freeze, result);
+  if (!result.open()) return result;
+  const api::GatesSpec required = required_gates(input);
+  if (!required.windows.empty()) windows(input, required.windows, result);
   return result;
 }
 
