@@ -176,7 +176,7 @@ Result<MoveResult> ManagedTest::go(const std::string& project, Phase from, Phase
   see(project);
   const std::vector<Move> moves = {{project, from, to, "all gates passed", "RlsMigration team-a/x"}};
   auto results = store->move(
-      moves, [&](std::size_t i, const decide::Observation&) { return std::optional(moves[i].to); });
+      moves, each([&](std::size_t i, const decide::Observation&) { return std::optional(moves[i].to); }));
   if (!results) return results.error();
   return (*results)[0];
 }

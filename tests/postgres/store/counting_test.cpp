@@ -329,10 +329,11 @@ class AnyInterleaving : public CountingDenials, public testing::WithParamInterfa
         "would_be_denied AND created_at > (SELECT at FROM rls_operator.transition WHERE project_id = 'sm' "
         "ORDER BY ordinal DESC LIMIT 1)");
     const std::vector<Move> moves = {a_move("sm", seen.value()[0].phase, plan.to)};
-    const auto moved = store->move(moves, [&](std::size_t, const decide::Observation& again) {
-      const decide::Plan planned = decide::decide(migration_, {}, again);
-      return planned.step == decide::StepKind::none ? std::nullopt : std::optional(planned.to);
-    });
+    const auto moved = store->move(
+        moves, each([&](std::size_t, const decide::Observation& again) {
+          const decide::Plan planned = decide::decide(migration_, {}, again);
+          return planned.step == decide::StepKind::none ? std::nullopt : std::optional(planned.to);
+        }));
     ASSERT_TRUE(moved.ok()) << moved.error().message;
     if (moved.value()[0].outcome != MoveOutcome::moved || plan.to != Phase::enforcing) return;
     ++promotions_;

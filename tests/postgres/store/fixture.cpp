@@ -73,7 +73,7 @@ const auto* const kTemplate = testing::AddGlobalTestEnvironment(new Template);
 }  // namespace
 
 DecideAgain always(std::span<const Move> moves) {
-  return [moves](std::size_t i, const decide::Observation&) { return std::optional(moves[i].to); };
+  return each([moves](std::size_t i, const decide::Observation&) { return std::optional(moves[i].to); });
 }
 
 Move a_move(std::string project, Phase from, Phase to) {

@@ -12,6 +12,7 @@
 
 #include "controller/base/seam.hpp"
 #include "controller/postgres/sql_database.hpp"
+#include "tests/support/decide_again.hpp"
 
 namespace rls::postgres {
 

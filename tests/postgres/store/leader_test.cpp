@@ -71,12 +71,12 @@ TEST_F(Leaders, AnOpenTransactionOfTheOldOneIsEndedAndRolledBack) {
   open();
   see("sm");
   auto next = make({.lock = 2000ms, .statement = 5000ms, .commit = 3000ms});
-  const auto results = store->move(moves, [&](std::size_t, const decide::Observation&) {
-    // Under the locks: fence and row are held.
-    const auto facts = next->open(successor());
-    EXPECT_TRUE(facts.ok()) << (facts ? "" : facts.error().message);
-    return std::optional(Phase::shadow);
-  });
+  const auto results = store->move(moves, each([&](std::size_t, const decide::Observation&) {
+                                     // Under the locks: fence and row are held.
+                                     const auto facts = next->open(successor());
+                                     EXPECT_TRUE(facts.ok()) << (facts ? "" : facts.error().message);
+                                     return std::optional(Phase::shadow);
+                                   }));
   ASSERT_FALSE(results.ok());
   EXPECT_EQ(phase_of("sm"), "pending");
   EXPECT_EQ(ledger_rows("sm"), 1) << "the first sight, and no more";

@@ -126,12 +126,12 @@ TEST_F(Moving, DecidesAgainUnderTheLocks) {
   const std::vector<Move> moves = {a_move("sm", Phase::pending, Phase::shadow),
                                    a_move("ab", Phase::pending, Phase::shadow)};
   std::vector<std::size_t> asked;
-  const auto results = store->move(moves, [&](std::size_t i, const decide::Observation& seen) {
-    asked.push_back(i);
-    EXPECT_EQ(seen.phase, Phase::pending);
-    EXPECT_TRUE(seen.project_known);
-    return i == 0 ? std::optional<Phase>() : std::optional(Phase::shadow);
-  });
+  const auto results = store->move(moves, each([&](std::size_t i, const decide::Observation& seen) {
+                                     asked.push_back(i);
+                                     EXPECT_EQ(seen.phase, Phase::pending);
+                                     EXPECT_TRUE(seen.project_known);
+                                     return i == 0 ? std::optional<Phase>() : std::optional(Phase::shadow);
+                                   }));
   ASSERT_TRUE(results.ok()) << results.error().message;
   EXPECT_THAT(asked, testing::ElementsAre(0, 1));
   EXPECT_EQ(results.value()[0].outcome, MoveOutcome::obsolete);
@@ -393,11 +393,11 @@ TEST_F(Moving, ForeignKeysToTheRowGoOn) {
   const std::vector<Move> moves = {a_move("sm", Phase::pending, Phase::shadow)};
   pqxx::connection other(uri());
   pqxx::work work(other);
-  const auto results = store->move(moves, [&](std::size_t, const decide::Observation&) {
-    work.exec("SET LOCAL lock_timeout = 300");
-    work.exec("INSERT INTO theirs VALUES ('sm')");  // while our lock is held
-    return std::optional(Phase::shadow);
-  });
+  const auto results = store->move(moves, each([&](std::size_t, const decide::Observation&) {
+                                     work.exec("SET LOCAL lock_timeout = 300");
+                                     work.exec("INSERT INTO theirs VALUES ('sm')");  // while our lock is held
+                                     return std::optional(Phase::shadow);
+                                   }));
   ASSERT_TRUE(results.ok()) << results.error().message;
   EXPECT_EQ(results.value()[0].outcome, MoveOutcome::moved);
 }

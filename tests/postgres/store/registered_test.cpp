@@ -93,13 +93,14 @@ TEST_F(Registered, RowThatSomebodyMakesMeanwhileCounts) {
   see("new", Phase::shadow);
   const std::vector<Move> moves = {a_move("new", Phase::pending, Phase::shadow)};
   bool made = false;
-  const auto results = store->move(moves, [&](std::size_t, const decide::Observation&) {
-    if (!made) {
-      sql("INSERT INTO rls_migration_status (project_id, migration_phase) VALUES ('new', 'enforcing')");
-    }
-    made = true;
-    return std::optional(Phase::shadow);
-  });
+  const auto results = store->move(
+      moves, each([&](std::size_t, const decide::Observation&) {
+        if (!made) {
+          sql("INSERT INTO rls_migration_status (project_id, migration_phase) VALUES ('new', 'enforcing')");
+        }
+        made = true;
+        return std::optional(Phase::shadow);
+      }));
   ASSERT_TRUE(results.ok()) << results.error().message;
   EXPECT_EQ(results.value()[0].outcome, MoveOutcome::obsolete);
   EXPECT_EQ(phase_of("new"), "enforcing");

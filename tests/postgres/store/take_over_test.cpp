@@ -73,15 +73,15 @@ TEST_F(TakeOver, MoveInFlightIsCommittedBeforeTheTakeOverOrNotAtAll) {
   auto second = make({.lock = 5000ms, .statement = 10000ms, .commit = 3000ms});
   std::atomic<bool> taken{false};
   std::thread taker;
-  const auto results = store->move(moves, [&](std::size_t, const decide::Observation&) {
-    taker = std::thread([&] {
-      EXPECT_TRUE(second->open(other("install-1")).ok());
-      taken = true;
-    });
-    std::this_thread::sleep_for(300ms);
-    EXPECT_FALSE(taken) << "it waits for us";
-    return std::optional(Phase::shadow);
-  });
+  const auto results = store->move(moves, each([&](std::size_t, const decide::Observation&) {
+                                     taker = std::thread([&] {
+                                       EXPECT_TRUE(second->open(other("install-1")).ok());
+                                       taken = true;
+                                     });
+                                     std::this_thread::sleep_for(300ms);
+                                     EXPECT_FALSE(taken) << "it waits for us";
+                                     return std::optional(Phase::shadow);
+                                   }));
   taker.join();
   ASSERT_TRUE(results.ok()) << results.error().message;
   EXPECT_EQ(results.value()[0].outcome, MoveOutcome::moved);

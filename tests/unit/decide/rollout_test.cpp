@@ -338,8 +338,9 @@ TEST(RolloutStatus, IsCompleteWhenAllHaveEarnedThePhase) {
   EXPECT_EQ(status.done, "5/5");
   c.of("io").earned = Phase::enforcing;
   EXPECT_EQ(look(c.status()), "Ready=True Complete=False AwaitingWaves");
-  EXPECT_EQ(c.status().message,
-            "wave 3 of 3 (three): waiting for io: is in complete, which somebody else set (SoakTime Waiting)");
+  EXPECT_EQ(
+      c.status().message,
+      "wave 3 of 3 (three): waiting for io: is in complete, which somebody else set (SoakTime Waiting)");
 }
 
 TEST(RolloutStatus, WaitingIsNoFailureAndAFreezeIsNone) {

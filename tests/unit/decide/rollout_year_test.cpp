@@ -92,6 +92,7 @@ class Year {
         Observation seen;
         seen.database = DatabaseState::ok;
         seen.project_known = seen.managed = true;
+        seen.posture.emplace();
         seen.phase_since = now_;
         seen.recorded_since = kStart;
         seen.evidence = {Evidence::State::complete, true, {}};
