@@ -31,7 +31,7 @@ inline constexpr Duration kMaxWindow = std::chrono::hours{8760};
 struct WindowState {
   bool open = false;
   /// Open: when it closes; none where windows follow each other without a gap for kClosingHorizon, or for
-  /// many (a thousand) in a row. Closed: when it opens next; none where that is not within kOpeningHorizon.
+  /// many (a hundred) in a row. Closed: when it opens next; none where that is not within kOpeningHorizon.
   std::optional<Time> changes_at;
   bool operator==(const WindowState&) const = default;
 };
