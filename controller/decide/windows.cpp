@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace rls::decide {
@@ -12,7 +11,7 @@ using std::chrono::days;
 using std::chrono::floor;
 
 constexpr Duration kTick{1};
-constexpr int kMaxInARow = 1000;
+constexpr int kMaxInARow = 100;
 
 /// When a schedule opens on the clocks of a zone, in UTC.
 class Openings {
@@ -164,7 +163,7 @@ Result<WindowState> any_window_at(std::span<const api::WindowSpec> windows, Time
   for (std::size_t i = 0; i < windows.size(); ++i) {
     auto window = read(windows[i]);
     if (!window) return in_field("windows[" + std::to_string(i) + "].", window.error());
-    all.push_back(std::move(*window));
+    all.push_back(*window);
   }
   WindowState whole;
   for (const Window& window : all) {

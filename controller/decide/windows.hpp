@@ -3,12 +3,10 @@
 // 2-api, gates.windows; R-C4). Pure and exact; the work is bounded for every schedule.
 //
 // Where the clocks are set forward or back:
-// - A schedule that names its hour and minute (`30 2 * * *`) opens once a day that it names: where the clocks
-// jump
-//   over the time, at the moment they jump; where they show it twice, at the first of the two.
-// - A schedule with `*` in hour or minute (`*/15 * * * *`) is a rhythm: it opens whenever the clocks show
-// such a
-//   time, so twice where they show it twice, and not at all where they jump over it. This is what cron does.
+// - A schedule that names its hour and minute (`30 2 * * *`) opens once for each such time: where the clocks
+//   jump over it, when they jump; where they show it twice, at the first of the two.
+// - A schedule with `*` in hour or minute (`*/15 * * * *`) is a rhythm: it opens when clocks show such a
+//   time, so twice where they show it twice, and not where they jump over it. Vixie's cron does so.
 // How long a window stays open is time that passes, whatever clocks show.
 
 #include <optional>
@@ -31,7 +29,7 @@ inline constexpr Duration kMaxWindow = std::chrono::hours{8760};
 struct WindowState {
   bool open = false;
   /// Open: when it closes; none where windows follow each other without a gap for kClosingHorizon, or for
-  /// many (a thousand) in a row. Closed: when it opens next; none where that is not within kOpeningHorizon.
+  /// many (a hundred) in a row. Closed: when it opens next; none where that is not within kOpeningHorizon.
   std::optional<Time> changes_at;
   bool operator==(const WindowState&) const = default;
 };

@@ -179,7 +179,7 @@ TEST(Windows, ThatOverlapOrTouchCloseTogether) {
             "open until never");
   EXPECT_EQ(state({window("*/2 * * * *", 1min), window("1-59/2 * * * *", 1min)}, "2026-01-15T02:00:00Z"),
             "open until never")
-      << "a thousand in a row";
+      << "a hundred in a row";
   EXPECT_EQ(state({window("0 0 1 1 *", 8760h), window("0 0 2 1 *", 1h)}, "2028-01-01T00:00:00Z"),
             "open until 2028-12-31T00:00:00Z");
   EXPECT_EQ(state(std::vector<api::WindowSpec>{}, "2026-01-15T02:00:00Z"), "closed until never");
@@ -362,7 +362,7 @@ TEST(Windows, AgreeWithAnOracleThatLooksAtEveryMinute) {
 TEST(Windows, SeveralAgreeWithEachByItself) {
   Draw draw(7);
   const std::vector<std::string> zones = {"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"};
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 200; ++round) {
     std::vector<api::WindowSpec> specs;
     while (specs.size() < 3) {
       const Drawn drawn = draw.schedule();
@@ -379,7 +379,7 @@ TEST(Windows, SeveralAgreeWithEachByItself) {
     ASSERT_TRUE(whole);
     ASSERT_EQ(whole->open, any_open(now));
     const Time end = whole->changes_at.value_or(now + kClosingHorizon);
-    for (Time time = now; time < std::min(end, now + 48h); time += 1min)
+    for (Time time = now; time < std::min(end, now + 12h); time += 1min)
       ASSERT_EQ(any_open(time), whole->open);
     if (whole->changes_at) {
       ASSERT_EQ(any_open(end - 1us), whole->open);
