@@ -15,7 +15,7 @@ using nlohmann::json;
 
 constexpr const char* kGroupVersion = "admissionregistration.k8s.io/v1";
 constexpr const char* kInstall =
-    "install it: kubectl apply -k manifests/admission (Helm: admission.enabled=true)";
+    "install it: kubectl apply -k manifests/admission (Helm: admission.install=true)";
 constexpr const char* kReplace =
     "put it back: kubectl replace -k manifests/admission (Helm: delete it, and upgrade the release)";
 
