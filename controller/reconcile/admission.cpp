@@ -110,7 +110,7 @@ std::pair<json, std::string> read(kube::Client& client, const Kind& kind, const 
   if (!object.is_object()) return {{}, " cannot be read: the API server's reply is no JSON object"};
   if (!at(at(object, "metadata"), "deletionTimestamp").is_null())
     return {{}, std::string(" is being deleted: ") + kInstall};
-  return {std::move(object), {}};
+  return {std::move(object), std::string{}};
 }
 
 std::string policy_problem(const json& policy, const json& wanted) {
