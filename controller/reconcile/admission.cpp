@@ -15,7 +15,7 @@ using nlohmann::json;
 
 constexpr const char* kGroupVersion = "admissionregistration.k8s.io/v1";
 constexpr const char* kInstall =
-    "install it: kubectl apply -k manifests/admission (Helm: admission.enabled=true)";
+    "install it: kubectl apply -k manifests/admission (Helm: admission.install=true)";
 constexpr const char* kReplace =
     "put it back: kubectl replace -k manifests/admission (Helm: delete it, and upgrade the release)";
 
@@ -110,7 +110,7 @@ std::pair<json, std::string> read(kube::Client& client, const Kind& kind, const 
   if (!object.is_object()) return {{}, " cannot be read: the API server's reply is no JSON object"};
   if (!at(at(object, "metadata"), "deletionTimestamp").is_null())
     return {{}, std::string(" is being deleted: ") + kInstall};
-  return {std::move(object), {}};
+  return {std::move(object), std::string{}};
 }
 
 std::string policy_problem(const json& policy, const json& wanted) {

@@ -1,5 +1,6 @@
 // Our kinds as JSON. What was read and made fit is written and read back as it was.
 
+#include "controller/api/approval.hpp"
 #include "controller/api/database.hpp"
 #include "controller/api/limits.hpp"
 #include "controller/api/migration.hpp"
@@ -48,5 +49,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       json, [](std::string_view text) { return rls::api::decode_rollout(text); },
       R"(,"spec":{"databaseRef":{"name":"main"},"phase":"enforcing","waves":[{"name":"a","projects":["sm"]}]}})");
   (void)rls::api::decode_meta(json);
+  (void)rls::api::decode_approval(json);
   return 0;
 }

@@ -62,7 +62,7 @@ test_every_value_has_an_effect() {
   for value in image.repository=x image.tag=x "image.digest=sha256:$(printf '%064d' 0)" image.pullPolicy=Always \
     'imagePullSecrets[0].name=x' nameOverride=x fullnameOverride=x watchNamespace=x "$secrets" logLevel=debug \
     logFormat=console observeInterval=1m workers=8 installId=x config.workers=8 metrics.projects=false crds.install=false \
-    admission.enabled=false serviceAccount.name=x serviceAccount.annotations.a=b rbac.create=false serviceMonitor.enabled=true \
+    admission.enabled=false admission.install=false serviceAccount.name=x serviceAccount.annotations.a=b rbac.create=false serviceMonitor.enabled=true \
     prometheusRule.enabled=true resources.limits.memory=1Gi terminationGracePeriodSeconds=60 priorityClassName=x \
     nodeSelector.a=b 'tolerations[0].key=a' affinity.nodeAffinity.a=b podLabels.a=b podAnnotations.a=b \
     'volumes[0].name=a' 'volumeMounts[0].name=a,volumeMounts[0].mountPath=/a'; do
@@ -124,7 +124,10 @@ test_the_same_definitions_as_in_crds() {
 test_the_same_policies_as_the_manifests() {
   same_field ValidatingAdmissionPolicy '{.metadata}{.spec}'
   same_field ValidatingAdmissionPolicyBinding '{.metadata}{.spec}'
-  same "$(render --set admission.enabled=false | field_of ValidatingAdmissionPolicy '{.metadata.name}')" ""
+  local value
+  for value in admission.enabled admission.install; do
+    same "$(render --set "$value=false" | field_of ValidatingAdmissionPolicy '{.metadata.name}')" ""
+  done
 }
 test_the_same_alerts_as_in_metrics() {
   render --set prometheusRule.enabled=true --show-only templates/prometheus-rule.yaml | sed '1,/^spec:/d; s/ *$//' >chart.yaml
@@ -223,7 +226,7 @@ test_one_namespace_alone() {
   # A second one beside it, for another namespace.
   namespace alone-2
   namespace watched-2
-  install alone-2 --set watchNamespace=watched-2,crds.install=false >/dev/null
+  install alone-2 --set watchNamespace=watched-2,crds.install=false,admission.install=false >/dev/null
   can yes alone-2/rls-operator get namespaces/kube-system
   can yes alone-2/rls-operator get validatingadmissionpolicies/rls-operator-jobs
   can no alone-2/rls-operator watch rlsdatabases --namespace watched

@@ -55,7 +55,7 @@ test_monitoring_applies() {
 }
 test_the_install_guide_names_existing_files() {
   local file
-  for file in $(grep -ohE '\((\.\./)?[a-z0-9/.-]+\.(md|yaml)(#[a-z-]*)?\)' "$checkout/docs/install.md" "$checkout/docs/alerts.md" | tr -d '()' | sed 's/#.*//'); do
+  for file in $(grep -ohE '\((\.\./)?[a-z0-9/.-]+\.(md|yaml)(#[a-z-]*)?\)' "$checkout"/docs/{install,alerts,approvals}.md | tr -d '()' | sed 's/#.*//'); do
     [[ -e $checkout/docs/$file ]] || fail "there is no $file"
   done
 }

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <regex>
+
 #include "tests/kube/admission/cluster.hpp"
 
 namespace rls::test {
@@ -91,6 +95,46 @@ TEST(Approval, LabelsAreAnybodys) {
   creates("ann", object);
   const Output output = patches("bob", "rlsa", "labelled", {{"metadata", {{"labels", {{"release", "7"}}}}}});
   EXPECT_TRUE(output.ok()) << output.out;
+}
+
+// As somebody would paste it: the shell puts in who it is, and what the migration shows.
+TEST(Approval, AsInTheGuide) {
+  std::ifstream file(RLS_SOURCE_DIR "/docs/approvals.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const std::size_t begin = text.find("<<END\n") + 6;
+  std::string sample = text.substr(begin, text.find("\nEND\n", begin) + 1 - begin);
+  sample = std::regex_replace(sample, std::regex(R"(\$\(kubectl auth whoami[^\n]*\))"), "ann");
+  sample = std::regex_replace(sample, std::regex(R"(\$\(kubectl [^\n]*evidenceDigest[^\n]*\))"),
+                              std::string(64, '7'));
+  sample = std::regex_replace(sample, std::regex("namespace: tenants"), "namespace: " + here());
+  const Output output = as("ann", {"create", "-f", "-"}, sample);
+  EXPECT_TRUE(output.ok()) << sample << output.out;
+}
+
+TEST(Roles, AreWhatTheGuideSays) {
+  struct Row {
+    const char* who;
+    const char* verb;
+    const char* resource;
+    bool allowed;
+  };
+  const std::vector<Row> rows = {
+      {"vera", "watch", "rlsapprovals", true},     {"vera", "list", "rlsdatabases", true},
+      {"vera", "get", "rlsmigrations", true},      {"vera", "update", "rlsmigrations", false},
+      {"vera", "create", "rlsapprovals", false},   {"ed", "patch", "rlsmigrations", true},
+      {"ed", "create", "rlsrollouts", true},       {"ed", "approve", "rlsmigrations", false},
+      {"ed", "override", "rlsmigrations", false},  {"ed", "create", "rlsapprovals", false},
+      {"ed", "update", "rlsdatabases", false},     {"ann", "approve", "rlsmigrations", true},
+      {"ann", "get", "rlsmigrations", true},       {"ann", "delete", "rlsapprovals", true},
+      {"ann", "update", "rlsapprovals", false},    {"ann", "override", "rlsmigrations", false},
+      {"ann", "update", "rlsmigrations", false},   {"olga", "override", "rlsmigrations", true},
+      {"olga", "approve", "rlsmigrations", false},
+  };
+  for (const Row& row : rows) {
+    const Output output = as(row.who, {"auth", "can-i", row.verb, row.resource});
+    EXPECT_EQ(output.ok(), row.allowed)
+        << row.who << " " << row.verb << " " << row.resource << ": " << output.out;
+  }
 }
 
 }  // namespace

@@ -25,6 +25,12 @@ std::string unique(const char* prefix) {
   return prefix + std::to_string(::getpid()) + "-" + std::to_string(std::time(nullptr));
 }
 
+/// The files with tokens that were made; they go at the end.
+std::vector<std::string>& kubeconfigs() {
+  static std::vector<std::string> paths;
+  return paths;
+}
+
 /// Takes out the rules with which a definition refuses what this version has not got, so that the policies
 /// are asked even so; and the one that keeps an approval as it was written.
 void open_up(json& node) {
@@ -88,7 +94,9 @@ std::string people() {
          binding("rls-operator-approver", user("system:anonymous"), here()) +
          // Dan may approve elsewhere, and write approvals here.
          binding("rls-operator-approver", user("dan"), elsewhere()) +
-         binding("writer", user("dan"), here(), "Role") + binding("rls-operator-editor", user("ed"), here()) +
+         binding("writer", user("dan"), here(), "Role") +
+         binding("rls-operator-viewer", user("vera"), here()) +
+         binding("rls-operator-editor", user("ed"), here()) +
          binding("rls-operator-editor", user("olga"), here()) +
          binding("rls-operator-overrider", user("olga"), here()) +
          binding("rls-operator-editor", user("oscar"), here()) +
@@ -121,6 +129,7 @@ class Cluster : public testing::Environment {
     for (const char* kind : {"rlsapprovals", "rlsmigrations", "rlsrollouts"})
       kubectl({"delete", kind, "--all", "--namespace", here(), "--wait=false"});
     for (const std::string& ns : {here(), elsewhere()}) kubectl({"delete", "namespace", ns, "--wait=false"});
+    for (const std::string& path : kubeconfigs()) ::unlink(path.c_str());
     kubectl({"apply", "-k", RLS_SOURCE_DIR "/manifests/crds"});
   }
 
@@ -244,6 +253,7 @@ std::string account_kubeconfig(const std::string& ns, const std::string& account
       {"contexts", {{{"name", "it"}, {"context", {{"cluster", "it"}, {"user", "it"}, {"namespace", ns}}}}}},
       {"users", {{{"name", "it"}, {"user", {{"token", token}}}}}}};
   const std::string path = testing::TempDir() + "/" + unique("kubeconfig-") + "-" + account;
+  kubeconfigs().push_back(path);
   std::ofstream(path) << made.dump();
   return path;
 }

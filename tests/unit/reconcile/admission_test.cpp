@@ -107,7 +107,7 @@ TEST(Admission, WhatIsNotThereIsNotBound) {
   EXPECT_FALSE(state.approvals || state.overrides || state.jobs);
   EXPECT_EQ(state.why_not_approvals,
             "ValidatingAdmissionPolicy rls-operator-approvals is not there: install it: kubectl apply -k "
-            "manifests/admission (Helm: admission.enabled=true)");
+            "manifests/admission (Helm: admission.install=true)");
   EXPECT_EQ(state.approvals_since, std::nullopt);
 }
 
