@@ -103,7 +103,7 @@ void Board::work(const std::stop_token& stop) {
 
 void Board::execute(const Schedule::Task& task, const std::stop_token& stop) {
   if (const Run* run = std::get_if<Run>(&task.work)) return execute(task, *run, stop);
-  execute(task, std::get<Sweep>(task.work));
+  execute(task, std::get<Sweep>(task.work), stop);
 }
 
 void Board::execute(const Schedule::Task& task, const Run& run, const std::stop_token& stop) {
@@ -121,9 +121,9 @@ void Board::execute(const Schedule::Task& task, const Run& run, const std::stop_
   on_change_(run.migration);
 }
 
-void Board::execute(const Schedule::Task& task, const Sweep& sweep) {
-  const auto swept = executor_.sweep(sweep.wanted);
-  if (!swept) {
+void Board::execute(const Schedule::Task& task, const Sweep& sweep, const std::stop_token& stop) {
+  const auto swept = executor_.sweep(sweep.wanted, stop);
+  if (!swept && !stop.stop_requested()) {
     log::warn(kLogger, "Jobs of checks that are not wanted any more could not be deleted",
               {{"migration", sweep.wanted.migration.str()}, {"error", swept.error().message}});
   }

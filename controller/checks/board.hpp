@@ -27,7 +27,7 @@ class Executor {
   virtual Outcome run(const Run& run, const std::stop_token& stop) = 0;
   /// Removes what is left of checks that are not among `wanted` any more. A terminal error is not tried
   /// again.
-  virtual Result<void> sweep(const Wanted& wanted) = 0;
+  virtual Result<void> sweep(const Wanted& wanted, const std::stop_token& stop) = 0;
 };
 
 /// Thread-safe, and quick: it never waits for a check. Begins paused.
@@ -65,7 +65,7 @@ class Board {
   void work(const std::stop_token& stop);
   void execute(const Schedule::Task& task, const std::stop_token& stop);
   void execute(const Schedule::Task& task, const Run& run, const std::stop_token& stop);
-  void execute(const Schedule::Task& task, const Sweep& sweep);
+  void execute(const Schedule::Task& task, const Sweep& sweep, const std::stop_token& stop);
   void wake(std::unique_lock<std::mutex> lock);
 
   Executor& executor_;

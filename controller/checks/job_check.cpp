@@ -113,11 +113,13 @@ Result<JobSeen> read_job(std::string_view text, const JobOwner& owner, const Job
   return seen;
 }
 
-Outcome run_job_check(const JobOwner& owner, const api::CheckSpec& check, kube::Client& client, Time now) {
+Outcome run_job_check(const JobOwner& owner, const api::CheckSpec& check, kube::Client& client, Time now,
+                      const std::stop_token& stop) {
   const auto identity = job_identity(owner, check);
   if (!identity) return unknown(identity.error().message);
   const auto found =
       client.call(kube::Client::Method::get, jobs(identity->name.ns), identity->name, {}, kCall);
+  if (stop.stop_requested()) return unheard("stopped");
   if (!found) {
     return found.error().reason == "NotFound" ? make(owner, check, *identity, client)
                                               : refused(found.error());
@@ -127,7 +129,7 @@ Outcome run_job_check(const JobOwner& owner, const api::CheckSpec& check, kube::
 }
 
 Result<void> delete_stale_jobs(const JobOwner& owner, std::span<const api::CheckSpec> wanted,
-                               kube::Client& client) {
+                               kube::Client& client, const std::stop_token& stop) {
   std::set<std::string> kept;
   for (const api::CheckSpec& check : wanted) {
     if (!check.job) continue;
@@ -147,6 +149,7 @@ Result<void> delete_stale_jobs(const JobOwner& owner, std::span<const api::Check
     // Only what we have made: the annotation is ours alone, while a label may have been copied.
     if (kept.contains(name) || text_at(item, {"metadata", "annotations", kDigestAnnotation}).empty())
       continue;
+    if (stop.stop_requested()) return transient("Stopped", "stopped");
     const auto deleted =
         client.delete_object(resource, {owner.migration.ns, name}, text_at(item, {"metadata", "uid"}), kCall);
     if (!deleted && deleted.error().reason != "NotFound" && deleted.error().kind != ErrorKind::conflict) {

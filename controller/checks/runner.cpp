@@ -25,12 +25,13 @@ Outcome Runner::run(const Run& run, const std::stop_token& stop) {
     return error.kind == ErrorKind::terminal ? unknown(error.message) : unheard(error.message);
   }
   if (check.prometheus) return run_prometheus_check(*check.prometheus, allowed_urls_, stop);
-  if (check.job) return run_job_check({run.migration, run.uid, run.subject}, check, client_, clock_.now());
+  if (check.job)
+    return run_job_check({run.migration, run.uid, run.subject}, check, client_, clock_.now(), stop);
   return unknown("the check has neither sql nor prometheus nor job");
 }
 
-Result<void> Runner::sweep(const Wanted& wanted) {
-  return delete_stale_jobs({wanted.migration, wanted.uid, wanted.subject}, wanted.checks, client_);
+Result<void> Runner::sweep(const Wanted& wanted, const std::stop_token& stop) {
+  return delete_stale_jobs({wanted.migration, wanted.uid, wanted.subject}, wanted.checks, client_, stop);
 }
 
 }  // namespace rls::checks

@@ -26,7 +26,7 @@ class Runner final : public Executor {
          std::vector<std::string> allowed_urls);
 
   Outcome run(const Run& run, const std::stop_token& stop) override;
-  Result<void> sweep(const Wanted& wanted) override;
+  Result<void> sweep(const Wanted& wanted, const std::stop_token& stop) override;
 
  private:
   kube::Client& client_;

@@ -24,15 +24,10 @@ std::string_view trimmed(std::string_view query) {
   return query.substr(0, last == query.npos ? 0 : last + 1);
 }
 
-std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 /// At most two rows and a piece of the value are sent, however much the query finds. The query stands on
 /// lines of its own, so that it may end in a comment.
 std::string statement(std::string_view query, std::string_view expect) {
-  const std::size_t enough = std::max(characters(expect), kLongestShown) + 1;
+  const std::size_t enough = std::max(expect.size(), kLongestShown) + 1;
   return "SELECT pg_catalog.left(CAST(q.first_column AS pg_catalog.text), " + std::to_string(enough) +
          "), pg_catalog.pg_typeof(q.first_column)::pg_catalog.oid OPERATOR(pg_catalog.=) 16 FROM (\n" +
          std::string(query) + "\n) AS q(first_column) LIMIT 2";
@@ -64,8 +59,7 @@ Outcome judge(const postgres::Rows& rows, std::string_view expect) {
 
 /// What the server refuses is an answer; what it could not do this time is none.
 Outcome from_error(Error error) {
-  if (error.kind == ErrorKind::terminal || error.reason == "NotPrimary")
-    return unknown(std::move(error.message));
+  if (error.kind == ErrorKind::terminal) return unknown(std::move(error.message));
   return unheard(std::move(error.message));
 }
 
@@ -76,6 +70,7 @@ Outcome from_failure(const postgres::SqlFailure& failure, const SqlLimits& limit
     return unheard("the query waited longer than " + std::to_string(limits.lock.count()) + " ms for a lock");
   }
   Error error = postgres::to_error(failure, "run the query");
+  if (failure.is("25006")) return unknown(std::move(error.message));  // it would have written
   if (failure.is("42601")) error.message += "; one SELECT is wanted, and nothing after it";
   if (failure.is("42P01") || failure.is("42883") || failure.is("42704")) {
     error.message += "; names of other schemas than pg_catalog are written with their schema";

@@ -43,7 +43,7 @@ class JobCheck : public testing::Test {
     kubectl("delete namespace --wait=false " + ns_);
   }
 
-  Outcome look() { return run_job_check(owner_, check_, *client_, now_); }
+  Outcome look() { return run_job_check(owner_, check_, *client_, now_, {}); }
   std::string job_name() const { return job_identity(owner_, check_)->name.name; }
   std::string of_job(const std::string& jsonpath) const {
     return kubectl("get job " + job_name() + " -n " + ns_ + " -o 'jsonpath={" + jsonpath + "}'");
@@ -177,10 +177,17 @@ TEST_F(JobCheck, ALostReplyMakesNoSecondJob) {
   PlannedSeam seam(FaultPlan{CallKind::api, 2, Fault::lose_reply});
   auto faulty = kube::make_client({}, seam);
   ASSERT_TRUE(faulty.ok());
-  EXPECT_EQ(run_job_check(owner_, check_, **faulty, now_).heard, Heard::nothing);
+  EXPECT_EQ(run_job_check(owner_, check_, **faulty, now_, {}).heard, Heard::nothing);
   const std::string uid = of_job(".metadata.uid");
   EXPECT_EQ(look().heard, Heard::running);
   EXPECT_EQ(of_job(".metadata.uid"), uid);
+}
+
+TEST_F(JobCheck, AStopMakesNoJob) {
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(run_job_check(owner_, check_, *client_, now_, stop.get_token()).heard, Heard::nothing);
+  EXPECT_EQ(jobs(), "");
 }
 
 TEST_F(JobCheck, TwoLeadersMakeOneJob) {
@@ -217,13 +224,13 @@ TEST_F(JobCheck, JobsThatNobodyWantsAreDeletedAndOthersAreNot) {
       "apiVersion: batch/v1\nkind: Job\nmetadata: {name: copy, namespace: " + ns_ +
       ", labels: {rls-operator.dev/migration-uid: " + owner_.uid +
       "}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: x}]}}}\n");
-  const auto swept = delete_stale_jobs(owner_, std::vector{wanted}, *client_);
+  const auto swept = delete_stale_jobs(owner_, std::vector{wanted}, *client_, {});
   ASSERT_TRUE(swept.ok()) << swept.error().message;
   std::vector<std::string> left;
   std::istringstream names(jobs());
   for (std::string name; names >> name;) left.push_back(name);
   EXPECT_THAT(left, testing::UnorderedElementsAre(kept, others, "copy"));
-  ASSERT_TRUE(delete_stale_jobs(owner_, {}, *client_).ok());
+  ASSERT_TRUE(delete_stale_jobs(owner_, {}, *client_, {}).ok());
   EXPECT_THAT(jobs(), testing::Not(HasSubstr(kept)));
 }
 

@@ -42,7 +42,7 @@ class FakeExecutor final : public Executor {
     ++runs;
     return answer(run, stop);
   }
-  Result<void> sweep(const Wanted& kept) override {
+  Result<void> sweep(const Wanted& kept, const std::stop_token&) override {
     sweeps.push_back(kept);
     return swept;
   }
