@@ -42,7 +42,8 @@ void install_once() {
     const std::string kubectl = kubectl_program();
     must(run({kubectl, "apply", "--server-side", "-k", kSource + "/manifests/crds"}), "installing the CRDs");
     World::install_rights();
-    for (const char* plural : {"rlsdatabases", "rlsmigrations"}) {
+    World::install_admission();
+    for (const char* plural : {"rlsapprovals", "rlsdatabases", "rlsmigrations", "rlsrollouts"}) {
       must(run({kubectl, "wait", "--for=condition=Established", "--timeout=30s",
                 std::string("crd/") + plural + ".rls-operator.dev"}),
            "waiting for the CRDs");
@@ -172,6 +173,11 @@ void World::write_kubeconfig() {
 
 void World::install_rights() {
   must(run({kubectl_program(), "apply", "-k", kSource + "/manifests/rbac"}), "installing the RBAC");
+}
+
+void World::install_admission() {
+  must(run({kubectl_program(), "apply", "-k", kSource + "/manifests/admission"}),
+       "installing the admission policies");
 }
 
 std::string World::api_server() { return of_kubeconfig(".clusters[0].cluster.server"); }

@@ -117,6 +117,8 @@ class World {
   [[nodiscard]] const std::string& token() const { return token_; }
   /// manifests/rbac: the rights of the operator's service account, of all worlds.
   static void install_rights();
+  /// The admission policies that approvals, overrides and Jobs rest on.
+  static void install_admission();
   /// "https://127.0.0.1:6443".
   [[nodiscard]] static std::string api_server();
   /// The operator's own folder, with its kubeconfig, gone with the world.

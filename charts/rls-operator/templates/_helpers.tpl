@@ -47,12 +47,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What it may do with its own kinds, in the namespaces it works in. The same as manifests/rbac/cluster-role.yaml. */}}
 {{- define "rls-operator.rules" -}}
 - apiGroups: [rls-operator.dev]
-  resources: [rlsapprovals, rlsdatabases, rlsmigrations]
+  resources: [rlsapprovals, rlsdatabases, rlsmigrations, rlsrollouts]
   verbs: [get, list, watch]
 # The status is written whole (PUT); a patch would not notice that the object was made anew in between.
 - apiGroups: [rls-operator.dev]
-  resources: [rlsdatabases/status, rlsmigrations/status]
+  resources: [rlsdatabases/status, rlsmigrations/status, rlsrollouts/status]
   verbs: [update]
+# An RlsRollout's members that are missing. What is there is never written.
+- apiGroups: [rls-operator.dev]
+  resources: [rlsmigrations]
+  verbs: [create]
 # Patch: a repeated Event becomes a series instead of a second Event.
 - apiGroups: [events.k8s.io]
   resources: [events]
