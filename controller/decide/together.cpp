@@ -33,8 +33,8 @@ GroupMember standing_of(const Candidate& peer, const Plan& alone, Phase to) {
   GroupMember out{.project = peer.migration->spec.project, .state = GroupMember::State::waiting, .why = {}};
   const Observation& seen = *peer.observed;
   const bool looked = seen.database == DatabaseState::ok && seen.project_known && !seen.conflict_with_older;
-  // What somebody else raised has not arrived.
-  if (looked && !alone.drifted && seen.phase >= to && alone.step != StepKind::down) {
+  // What somebody else raised has not arrived; what somebody lowered had.
+  if (looked && std::min(seen.phase, seen.last_ours) >= to && alone.step != StepKind::down) {
     out.state = GroupMember::State::ready;
   } else if (looked && alone.step == StepKind::up && alone.to == to) {
     out.state = GroupMember::State::ready;
