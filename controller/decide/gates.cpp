@@ -69,7 +69,9 @@ void pass_over(const GateInput& input, GateResult& result) {
   result.message = "overridden until " + format_rfc3339_seconds(found->expires) + ": " +
                    quoted(found->reason, 200) + "; else: " + result.message;
   // It may pass by itself before the override ends.
-  if (!result.passes_at || found->expires < *result.passes_at) result.passes_at = found->expires;
+  const bool passes_before =
+      result.passes_at && *result.passes_at > input.observed.now && *result.passes_at < found->expires;
+  if (!passes_before) result.passes_at = found->expires;
 }
 
 }  // namespace
