@@ -112,7 +112,8 @@ bool same_but_counters(const api::MigrationStatus& a, const api::MigrationStatus
     status.eligible_at.reset();
     for (api::GateStatus& gate : status.gates) {
       gate.observed.clear();
-      gate.message.clear();
+      // These two tell when it was and what the value was. Of the others it says who is waited for.
+      if (gate.name == "SoakTime" || gate.name == "Checks") gate.message.clear();
     }
     return status;
   };
