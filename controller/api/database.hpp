@@ -57,6 +57,27 @@ struct Freeze {
   bool operator==(const Freeze&) const = default;
 };
 
+/// How bad a finding is.
+enum class Severity { low, medium, high, critical };
+std::string_view to_string(Severity severity);  ///< "Critical"
+std::optional<Severity> parse_severity(std::string_view text);
+
+/// A finding that is known and accepted for a time.
+struct AcceptedFinding {
+  std::string check;   ///< its id
+  std::string object;  ///< empty: all objects
+  std::string reason;
+  std::optional<Time> expires{};
+  bool operator==(const AcceptedFinding&) const = default;
+};
+
+/// Which findings hold promotions up.
+struct PosturePolicy {
+  Severity block_at = Severity::critical;
+  std::vector<AcceptedFinding> accepted{};
+  bool operator==(const PosturePolicy&) const = default;
+};
+
 /// Whether reads that enforcement would deny must be recorded, too, before anything is enforced.
 enum class ReadEvidence {
   best_effort,  ///< triggers see no reads; what they see is enough
@@ -68,6 +89,7 @@ struct DatabasePolicy {
   MinimumGates minimum_gates;
   std::optional<Freeze> freeze;
   ReadEvidence reads = ReadEvidence::best_effort;
+  PosturePolicy posture{};
   bool operator==(const DatabasePolicy&) const = default;
 };
 

@@ -50,6 +50,7 @@ void Reconciler::process(const Queue::Batch& batch) {
 
   if (database == nullptr) {
     sessions_.forget(name);
+    surroundings_.forget_findings(name);
     observer_.database_up(name, std::nullopt);
     writer_.forget(database_key(name));
     const Error missing =
@@ -190,10 +191,10 @@ std::optional<Error> Reconciler::tend(Sessions::Open& open, const api::RlsDataba
   auto report = open.database->tend(wish);
   if (report) {
     outcome.runtime = std::move(report).value();
-    if (outcome.runtime) surroundings_.note(database.meta.name, &outcome.runtime->findings);
+    if (outcome.runtime) surroundings_.note(database, outcome.runtime->findings, clock_.now());
     return std::nullopt;
   }
-  surroundings_.note(database.meta.name, nullptr);
+  surroundings_.forget_findings(database.meta.name);
   if (stops_everything(report.error())) return report.error();
   outcome.runtime.emplace().status = database.status.runtime.value_or(api::RuntimeStatus{});
   outcome.runtime->findings = database.status.findings;

@@ -164,7 +164,7 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
   if (seen["resumed"]) out.resumed = seen["resumed"].as<std::string>();
   out.posture.emplace();
   if (const YAML::Node posture = seen["posture"]) {
-    out.posture->critical = posture["critical"].as<std::int64_t>();
+    out.posture->blocking = posture["critical"].as<std::int64_t>();
     out.posture->worst = "a critical finding";
   }
   const auto guard = [&](const char* key) -> Guard {
