@@ -15,6 +15,13 @@ api::Condition condition(std::string type, std::string reason) {
   return {std::move(type), api::ConditionStatus::is_true, std::move(reason), "", 1, Time{}};
 }
 
+api::WaveStatus wave(std::string name, std::int64_t total) {
+  api::WaveStatus out;
+  out.name = std::move(name);
+  out.total = total;
+  return out;
+}
+
 class Passes final : public reconcile::StatusListener {
  public:
   void written(const api::RlsMigration&, const api::MigrationStatus&) override { ++told; }
@@ -44,7 +51,7 @@ struct TelemetryTest : testing::Test {
   }
   std::string scrape() {
     std::string all, piece;
-    for (const Pieces next = telemetry.begin_scrape(); next(piece);) all += piece;
+    for (const Pieces pieces = telemetry.begin_scrape(); pieces(piece);) all += piece;
     return all;
   }
 
@@ -96,16 +103,18 @@ TEST_F(TelemetryTest, TellsWhoOfAnOpenWaveSoaks) {
   rollout.spec.database = "main";
   rollout.spec.waves = {{.name = "one", .projects = {"soaking", "over", "arrived", "missing"}},
                         {.name = "two", .projects = {"later"}}};
-  api::WaveStatus one{.name = "one", .state = api::WaveState::open, .reached = 1, .total = 4, .phases = {}};
+  api::WaveStatus one = wave("one", 4);
+  one.state = api::WaveState::open;
+  one.reached = 1;
   one.phases.shadow = 2;
   one.phases.enforcing = 1;
-  rollout.status.waves = {one, {.name = "two", .total = 1, .phases = {}}};
+  rollout.status.waves = {one, wave("two", 1)};
   caches.rollouts.upsert(rollout);
   const std::string text = scrape();
-  const std::string wave = R"({namespace="tenants",rollout="all",wave="one")";
-  EXPECT_THAT(text, HasSubstr("rls_rollout_wave_open" + wave + "} 1\n"));
-  EXPECT_THAT(text, HasSubstr("rls_rollout_wave_behind" + wave + ",state=\"Soaking\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("rls_rollout_wave_behind" + wave + ",state=\"Waiting\"} 2\n"))
+  const std::string labels = R"({namespace="tenants",rollout="all",wave="one")";
+  EXPECT_THAT(text, HasSubstr("rls_rollout_wave_open" + labels + "} 1\n"));
+  EXPECT_THAT(text, HasSubstr("rls_rollout_wave_behind" + labels + ",state=\"Soaking\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("rls_rollout_wave_behind" + labels + ",state=\"Waiting\"} 2\n"))
       << "one whose soak is over, one without RlsMigration";
   EXPECT_THAT(text, HasSubstr(R"(rls_rollout_wave_open{namespace="tenants",rollout="all",wave="two"} 0)"));
   EXPECT_THAT(text, HasSubstr(R"(rls_rollout_projects{namespace="tenants",rollout="all",phase="shadow"} 2)"));
@@ -114,7 +123,7 @@ TEST_F(TelemetryTest, TellsWhoOfAnOpenWaveSoaks) {
 TEST_F(TelemetryTest, WhoDoesNotLeadTellsOfNoRollout) {
   api::RlsRollout rollout;
   rollout.meta.name = {"tenants", "all"};
-  rollout.status.waves = {{.name = "one", .total = 1, .phases = {}}};
+  rollout.status.waves = {wave("one", 1)};
   caches.rollouts.upsert(rollout);
   telemetry.leader(false);
   EXPECT_THAT(scrape(), Not(HasSubstr("rls_rollout_")));
