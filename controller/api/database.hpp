@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/api/gating.hpp"
 #include "controller/api/object.hpp"
 #include "controller/api/phase.hpp"
 #include "controller/base/result.hpp"
@@ -47,6 +48,7 @@ struct MinimumGates {
   std::optional<std::int64_t> min_transactions{};
   std::optional<bool> review_required{};
   std::map<Phase, std::int64_t> approvals{};
+  std::vector<WindowSpec> windows{};  ///< promotions only inside one of these, and inside one of its own
   bool operator==(const MinimumGates&) const = default;
 };
 
