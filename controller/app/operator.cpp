@@ -123,16 +123,16 @@ class Operator {
             },
             clock_),
         events_(*client_, clock_, host_name(), [this] { telemetry_.event_dropped(); }),
+        telemetry_(options, caches_, queue_, *client_, clock_, events_),
         writer_(
             *client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); },
-            [this] { return sessions_.leading(); }, &events_),
-        telemetry_(options, caches_, queue_, *client_, clock_),
+            [this] { return sessions_.leading(); }, &telemetry_),
         check_runner_(
             *client_, seam, clock_,
             [this](const api::ObjectName& database) { return settings_for_checks(database); },
             options.allowed_prometheus_urls),
         board_(std::make_unique<checks::Board>(
-            check_runner_, clock_, [this](const api::ObjectName& migration) { check_changed(migration); })),
+            counted_checks_, clock_, [this](const api::ObjectName& migration) { check_changed(migration); })),
         reconciler_(caches_, queue_, sessions_, surroundings_, rollouts_, writer_, telemetry_, clock_,
                     [this](const std::string& why) { give_up(why); }, {options.observe_interval}),
         migration_sink_(caches_, queue_),
@@ -355,9 +355,10 @@ class Operator {
        .backoff = {200ms, std::max<std::chrono::milliseconds>(1s, options_.observe_interval)}}};
   reconcile::Sessions sessions_;
   reconcile::EventRecorder events_;
-  reconcile::StatusWriter writer_;
   Telemetry telemetry_;
+  reconcile::StatusWriter writer_;
   checks::Runner check_runner_;
+  CountedChecks counted_checks_{check_runner_, telemetry_};
   std::unique_ptr<checks::Board> board_;
   reconcile::Waves waves_{caches_};
   reconcile::Surroundings surroundings_{caches_, waves_, *board_};
