@@ -90,7 +90,7 @@ TEST(Overrides, WithoutTheAdmissionPolicyNoneIsFollowed) {
 TEST(Overrides, HaveAConditionOfTheirOwnThatNamesEach) {
   Waiting c;
   c.pass_over({"SoakTime", "Posture"}, 100h);
-  c.seen.posture->critical = 1;
+  c.seen.posture->blocking = 1;
   c.seen.transactions = 0;
   const Plan plan = c.plan();
   EXPECT_EQ(plan.blocked_by(), std::vector<std::string_view>{"Transactions"});

@@ -12,9 +12,9 @@ TEST(PostureGate, WithoutFindingsItPasses) { EXPECT_EQ(Subject().gate("Posture")
 TEST(PostureGate, OnlyCriticalFindingsBlock) {
   Subject c;
   c.seen.posture =
-      Posture{.critical = 0, .high = 9, .medium = 9, .low = 9, .worst = "IndexNotUsed app.nodes"};
+      Posture{.blocking = 0, .high = 9, .medium = 9, .low = 9, .worst = "IndexNotUsed app.nodes"};
   EXPECT_EQ(c.gate("Posture").state, GateState::passed);
-  c.seen.posture->critical = 2;
+  c.seen.posture->blocking = 2;
   c.seen.posture->worst = "OwnerBypasses app.nodes: the application owns it";
   const GateResult gate = c.gate("Posture");
   EXPECT_EQ(gate.state, GateState::blocked);
@@ -24,7 +24,7 @@ TEST(PostureGate, OnlyCriticalFindingsBlock) {
 
 TEST(PostureGate, WithoutASentenceItSaysWhereToLook) {
   Subject c;
-  c.seen.posture->critical = 1;
+  c.seen.posture->blocking = 1;
   EXPECT_EQ(c.gate("Posture").message, "see status.findings of the RlsDatabase");
 }
 
@@ -44,7 +44,7 @@ TEST(PostureGate, OfAnAdoptedRuntimeNobodyLooks) {
 
 TEST(PostureGate, DoesNotStandBeforeShadow) {
   Subject c;
-  c.seen.posture->critical = 1;
+  c.seen.posture->blocking = 1;
   for (const GateResult& gate : evaluate_gates(c.to(Phase::shadow))) EXPECT_NE(gate.name, "Posture");
   EXPECT_EQ(c.gate("Posture", Phase::complete).state, GateState::blocked);
 }

@@ -74,7 +74,7 @@ Subject random_subject(Dice& dice) {
     c.seen.transactions = dice.one_in(2) ? std::optional<std::int64_t>(dice.below(2000)) : std::nullopt;
   if (dice.one_in(8))
     c.seen.evidence.state = dice.one_in(2) ? Evidence::State::unknown : Evidence::State::incomplete;
-  if (dice.one_in(8)) c.seen.posture->critical = 1;
+  if (dice.one_in(8)) c.seen.posture->blocking = 1;
   if (dice.one_in(12)) c.seen.posture.reset();
   if (dice.one_in(6))
     c.policy.freeze = api::Freeze{"incident", dice.one_in(3) ? std::optional<Time>() : dice.around(now)};
