@@ -13,21 +13,6 @@ namespace {
 
 std::string name_of(Phase phase) { return std::string(to_string(phase)); }
 
-std::set<std::string_view> members_of(const api::GroupSpec& group) {
-  return {group.members.begin(), group.members.end()};
-}
-
-/// Both name the other, in lists that say the same.
-bool same_group(const api::RlsMigration& migration, const api::RlsMigration& peer) {
-  const auto& mine = migration.spec.group;
-  const auto& theirs = peer.spec.group;
-  return mine && theirs && mine->name == theirs->name && members_of(*mine) == members_of(*theirs);
-}
-
-bool in_wave(const std::optional<WaveState>& wave, const std::string& project) {
-  return wave && std::find(wave->members.begin(), wave->members.end(), project) != wave->members.end();
-}
-
 /// How a peer stands to the step `to`, given what it would do alone.
 GroupMember standing_of(const Candidate& peer, const Plan& alone, Phase to) {
   GroupMember out{.project = peer.migration->spec.project, .state = GroupMember::State::waiting, .why = {}};
@@ -94,9 +79,13 @@ class Groups {
       if (!candidates[i].observed->conflict_with_older)
         by_project_.emplace(candidates[i].migration->spec.project, i);
     }
+    for (std::size_t i = 0; i < candidates.size(); ++i) lists_.push_back(list_of(*candidates[i].migration));
     for (const auto& [project, i] : by_project_) {
-      for (const std::string& peer : peers_of(*candidates[i].migration, candidates[i].observed->wave))
-        meet(i, peer);
+      const auto& wave = candidates[i].observed->wave;
+      std::set<std::string_view> in_wave;
+      if (wave) in_wave.insert(wave->members.begin(), wave->members.end());
+      for (const std::string& peer : peers_of(*candidates[i].migration, wave))
+        meet(i, peer, in_wave.contains(peer));
     }
     for (const auto& [project, i] : by_project_) members_[units_.root(i)].push_back(i);
   }
@@ -138,16 +127,23 @@ class Groups {
     plan.needs_exact_count = true;
   }
 
-  /// `i` names `peer`. Only where that one agrees do they go together.
-  void meet(std::size_t i, const std::string& peer) {
+  /// The number of what spec.group says, the same for all that say the same; 0: nothing. Each is read once:
+  /// of a large group every pair is compared.
+  std::size_t list_of(const api::RlsMigration& migration) {
+    const auto& group = migration.spec.group;
+    if (!group) return 0;
+    const std::set<std::string_view> members(group->members.begin(), group->members.end());
+    return numbers_.try_emplace({group->name, members}, numbers_.size() + 1).first->second;
+  }
+
+  /// `i` names `peer`. Only where that one agrees do they go together; of a wave they do.
+  void meet(std::size_t i, const std::string& peer, bool in_wave) {
     const auto found = by_project_.find(peer);
     if (found == by_project_.end()) {
       broken_[i].push_back({peer, GroupMember::State::missing, "no RlsMigration"});
       return;
     }
-    const Candidate& me = candidates_[i];
-    if (in_wave(me.observed->wave, peer) ||
-        same_group(*me.migration, *candidates_[found->second].migration)) {
+    if (in_wave || (lists_[i] != 0 && lists_[i] == lists_[found->second])) {
       units_.unite(i, found->second);
     } else {
       broken_[i].push_back({peer, GroupMember::State::lists_differ, "its spec.group is another one"});
@@ -174,6 +170,8 @@ class Groups {
   const std::vector<Candidate>& candidates_;
   std::vector<Plan>& plans_;
   Units units_;
+  std::map<std::pair<std::string_view, std::set<std::string_view>>, std::size_t> numbers_;
+  std::vector<std::size_t> lists_;  // the number of each one's list
   std::map<std::string_view, std::size_t> by_project_;
   std::map<std::size_t, std::vector<std::size_t>> members_;  // by the root of their unit
   std::map<std::size_t, std::vector<GroupMember>> broken_;   // whom one names, and who does not go with it

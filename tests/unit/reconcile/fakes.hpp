@@ -49,6 +49,7 @@ struct FakeWorld {
   std::optional<postgres::RuntimeReport> runtime;  ///< of a managed one
   std::optional<Error> tend_error;
   std::vector<postgres::RuntimeWish> wishes;
+  std::vector<std::vector<std::string>> moved_together;  ///< projects, by transaction
   int opens = 0, observes = 0, exact_counts = 0, transactions = 0;
 };
 
@@ -96,6 +97,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
       if (!goes && !moves[i].group.empty()) held_back.insert(moves[i].group);
     }
     std::vector<postgres::MoveResult> results;
+    world_.moved_together.emplace_back();
     for (std::size_t i = 0; i < moves.size(); ++i) {
       postgres::MoveResult result;
       const postgres::Move& wanted = moves[i];
@@ -123,6 +125,8 @@ class FakeDatabase final : public postgres::ProjectDatabase {
         result.outcome = postgres::MoveOutcome::moved;
         result.entry = project.ledger.back();
       }
+      if (result.outcome == postgres::MoveOutcome::moved)
+        world_.moved_together.back().push_back(wanted.project);
       results.push_back(std::move(result));
     }
     return results;
@@ -349,6 +353,33 @@ struct Bench {
     if (change) change(migration);
     caches.owners.add(migration);
     caches.migrations.upsert(std::move(migration));
+  }
+
+  /// Puts an RlsRollout of `main` into the cache, with a wave for each list of projects: "one", "two", …
+  void roll_out(const std::string& name, const std::vector<std::vector<std::string>>& projects_of_waves,
+                const std::function<void(api::RlsRollout&)>& change = {}) {
+    static constexpr const char* kNames[] = {"one", "two", "three"};
+    api::RlsRollout rollout;
+    if (const auto before = caches.rollouts.get({kNamespace, name})) rollout = *before;
+    rollout.meta.name = {kNamespace, name};
+    rollout.meta.uid = "uid-" + name;
+    rollout.meta.resource_version = std::to_string(++version_);
+    ++rollout.meta.generation;
+    rollout.spec.database = "main";
+    rollout.spec.waves.clear();
+    for (const auto& projects : projects_of_waves) {
+      auto& wave = rollout.spec.waves.emplace_back();
+      wave.name = kNames[rollout.spec.waves.size() - 1];
+      wave.projects = projects;
+    }
+    if (change) change(rollout);
+    caches.rollouts.upsert(std::move(rollout));
+  }
+  /// A project of the world in that phase since long, and its RlsMigration.
+  void stands(const std::string& name, Phase phase, Phase wanted,
+              const std::function<void(api::RlsMigration&)>& change = {}) {
+    world.projects[name] = {.phase = phase, .last_ours = phase};
+    apply(name, wanted, change);
   }
 
   void reconcile(const std::string& name) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/reconcile/fakes.hpp"
 
 namespace rls::reconcile {
@@ -116,6 +118,138 @@ TEST_F(Sinks, TheYoungerComesUpWhenTheOlderIsDeleted) {
   sink.deleted(object("first", spec("pending")));
   EXPECT_EQ(bench.caches.owners.older_than(*younger), std::nullopt);
   EXPECT_EQ(taken(), "normal");
+}
+
+class ApprovalSinks : public Sinks {
+ protected:
+  ApprovalSinks() {
+    sink.applied(object("sm", spec("enforcing")));
+    taken();
+  }
+  static std::string yes(const std::string& name, const std::string& phase = "enforcing",
+                         const std::string& version = "5") {
+    return R"({"metadata":{"namespace":"tenants","name":")" + name + R"(","uid":"a-)" + name +
+           R"(","resourceVersion":")" + version +
+           R"(","generation":1,"creationTimestamp":"2026-01-01T00:00:00Z"},"spec":{"migrationRef":{"name":"sm"},)" +
+           R"("phase":")" + phase + R"(","approver":"ann","evidenceDigest":")" + std::string(64, 'a') +
+           R"("}})";
+  }
+  ApprovalSink approvals{bench.caches, bench.queue};
+};
+
+TEST_F(ApprovalSinks, AYesAndItsWithdrawalAreLookedAt) {
+  approvals.applied(yes("ann"));
+  EXPECT_EQ(bench.caches.approvals.by_index({"tenants", "sm"}).size(), 1U);
+  EXPECT_EQ(taken(), "normal");
+  approvals.deleted(yes("ann"));
+  EXPECT_TRUE(bench.caches.approvals.by_index({"tenants", "sm"}).empty());
+  EXPECT_EQ(taken(), "normal");
+  approvals.deleted(yes("ann"));
+  EXPECT_EQ(taken(), "nothing");
+}
+
+TEST_F(ApprovalSinks, AYesToNobodyIsKeptAndEnqueuesNothing) {
+  sink.deleted(object("sm", spec("enforcing")));
+  taken();
+  approvals.applied(yes("ann"));
+  EXPECT_EQ(taken(), "nothing");
+  EXPECT_EQ(bench.caches.approvals.size(), 1U);
+}
+
+TEST_F(ApprovalSinks, OneThatCannotBeReadApprovesNothing) {
+  approvals.applied(yes("ann"));
+  taken();
+  approvals.applied(yes("ann", "sideways", "6"));
+  EXPECT_EQ(bench.caches.approvals.size(), 0U);
+  EXPECT_EQ(taken(), "normal");
+  approvals.applied(yes("ben", "sideways"));
+  EXPECT_EQ(bench.caches.approvals.size(), 0U);
+  EXPECT_EQ(taken(), "nothing");
+}
+
+TEST_F(ApprovalSinks, ARelistLooksAtWhatCameAndWhatWent) {
+  approvals.applied(yes("ann"));
+  taken();
+  approvals.relist_begin();
+  approvals.relist_item(yes("ben"));
+  approvals.relist_item(yes("eve", "sideways"));
+  approvals.relist_commit();
+  EXPECT_EQ(taken(), "normal");
+  const auto left = bench.caches.approvals.by_index({"tenants", "sm"});
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left.front()->meta.name.name, "ben");
+  approvals.relist_begin();
+  approvals.relist_item(yes("ben"));
+  approvals.relist_commit();
+  EXPECT_EQ(taken(), "nothing") << "nothing is new";
+}
+
+class RolloutSinks : public Sinks {
+ protected:
+  static std::string rollout(const std::string& more = "", const std::string& database = "main",
+                             int generation = 1, const std::string& version = "5") {
+    return R"({"metadata":{"namespace":"tenants","name":"all","uid":"r1","resourceVersion":")" + version +
+           R"(","generation":)" + std::to_string(generation) +
+           R"(,"creationTimestamp":"2026-01-01T00:00:00Z"},"spec":{"databaseRef":{"name":")" + database +
+           R"("},"phase":"enforcing","waves":[{"name":"one","projects":["sm"]}])" + more + "}}";
+  }
+  /// The databases that are to be looked at.
+  std::vector<std::string> looked_at() {
+    std::vector<std::string> out;
+    while (const auto batch = bench.queue.try_take(100, bench.clock.steady())) {
+      for (const Key& key : batch->keys) {
+        EXPECT_EQ(key.kind, Kind::database);
+        out.push_back(key.name.name);
+      }
+      bench.queue.done(*batch);
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+  using Names = std::vector<std::string>;
+  RolloutSink rollouts{bench.caches, bench.queue};
+};
+
+TEST_F(RolloutSinks, AChangeOfTheSpecLooksAtItsDatabaseAndAStatusDoesNot) {
+  rollouts.applied(rollout());
+  EXPECT_EQ(looked_at(), Names{"main"});
+  rollouts.applied(rollout("", "main", 1, "6"));
+  EXPECT_EQ(looked_at(), Names{}) << "a write of our own status";
+  rollouts.applied(rollout(R"(,"freeze":{"reason":"incident"})", "main", 2, "7"));
+  EXPECT_EQ(looked_at(), Names{"main"});
+  rollouts.deleted(rollout());
+  EXPECT_EQ(looked_at(), Names{"main"});
+  EXPECT_EQ(bench.caches.rollouts.size(), 0U);
+}
+
+TEST_F(RolloutSinks, OneThatMovesToAnotherDatabaseIsLookedAtInBoth) {
+  rollouts.applied(rollout());
+  looked_at();
+  rollouts.applied(rollout("", "other", 2, "6"));
+  EXPECT_EQ(looked_at(), (Names{"main", "other"}));
+}
+
+TEST_F(RolloutSinks, OneThatCannotBeReadStaysKnown) {
+  rollouts.applied(rollout());
+  looked_at();
+  rollouts.applied(rollout(R"(,"advanceWhen":"complete")", "main", 2, "6"));
+  const auto kept = bench.caches.rollouts.get({"tenants", "all"});
+  ASSERT_NE(kept, nullptr);
+  EXPECT_NE(kept->spec_problem, "");
+  const auto looks = looked_at();
+  EXPECT_NE(std::find(looks.begin(), looks.end(), "main"), looks.end()) << "whose members it names no more";
+}
+
+TEST_F(RolloutSinks, ARelistLooksAtWhatChangedAlone) {
+  rollouts.applied(rollout());
+  looked_at();
+  rollouts.relist_begin();
+  rollouts.relist_item(rollout("", "main", 1, "6"));
+  rollouts.relist_commit();
+  EXPECT_EQ(looked_at(), Names{});
+  rollouts.relist_begin();
+  rollouts.relist_commit();
+  EXPECT_EQ(looked_at(), Names{"main"});
 }
 
 }  // namespace

@@ -1,0 +1,197 @@
+// What stands beside the database: approvals that count, checks that are wanted, the posture.
+
+#include "controller/reconcile/surroundings.hpp"
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/reconcile/fakes.hpp"
+
+namespace rls::reconcile {
+namespace {
+
+using State = decide::CheckState::State;
+using namespace std::chrono_literals;
+
+class Beside : public testing::Test {
+ protected:
+  Beside() {
+    migration.meta.name = {Bench::kNamespace, "sm"};
+    migration.meta.uid = "uid-sm";
+    migration.spec.database = "main";
+    migration.spec.project = "sm";
+    migration.spec.phase = Phase::complete;
+    admission.approvals = admission.overrides = admission.jobs = true;
+    admission.approvals_since = at("2026-01-01T00:00:00Z");
+    bench.surroundings.note(admission);
+  }
+  /// What is beside the project where the database says that it is in `phase`.
+  decide::Observation in(Phase phase, const std::function<void(decide::Observation&)>& change = {}) {
+    decide::Observation seen;
+    seen.database = decide::DatabaseState::ok;
+    seen.project_known = true;
+    seen.phase = seen.last_ours = phase;
+    seen.phase_since = since;
+    if (change) change(seen);
+    bench.surroundings.fill(migration, seen);
+    return seen;
+  }
+  /// Names of the checks that are wanted there.
+  std::vector<std::string> wanted_in(Phase phase) {
+    std::vector<std::string> names;
+    for (const auto& [name, state] : in(phase).checks) names.push_back(name);
+    return names;
+  }
+  api::CheckSpec& check(const std::string& name, std::vector<Phase> phases,
+                        std::optional<Duration> every = {}) {
+    auto& out = migration.spec.gates.checks.emplace_back();
+    out.name = name;
+    out.phases = std::move(phases);
+    out.every = every;
+    out.sql = api::SqlCheck{"SELECT 1", "1"};
+    return out;
+  }
+  void approve(const std::string& name, const char* created, const std::string& whom = "sm",
+               bool deleting = false) {
+    api::RlsApproval approval;
+    approval.meta = {{Bench::kNamespace, name}, "uid-" + name, "1", 1, at(created), deleting};
+    approval.migration = whom;
+    approval.phase = Phase::enforcing;
+    approval.approver = name;
+    approval.evidence_digest = "digest";
+    bench.caches.approvals.upsert(std::move(approval));
+  }
+  std::vector<std::string> approvers() {
+    std::vector<std::string> names;
+    for (const decide::Approval& approval : in(Phase::shadow).approvals) names.push_back(approval.approver);
+    return names;
+  }
+
+  Bench bench;
+  api::RlsMigration migration;
+  AdmissionState admission;
+  Time since = at("2026-01-01T00:00:00Z");
+};
+
+using Names = std::vector<std::string>;
+
+TEST_F(Beside, ApprovalsCountOnlyWhereTheAdmissionHasSeenThem) {
+  approve("before", "2025-12-31T23:59:59Z");
+  approve("too-early", "2026-01-01T00:00:10Z");
+  approve("vouched", "2026-01-01T00:00:11Z");
+  approve("going", "2026-01-02T00:00:00Z", "sm", true);
+  approve("of-another", "2026-01-02T00:00:00Z", "ab");
+  EXPECT_EQ(approvers(), Names{"vouched"});
+  admission.approvals_since = at("2026-01-05T00:00:00Z");  // the policy was changed
+  EXPECT_TRUE(bench.surroundings.note(admission));
+  EXPECT_EQ(approvers(), Names{});
+  EXPECT_FALSE(bench.surroundings.note(admission)) << "nothing new";
+}
+
+TEST_F(Beside, WithoutThePolicyNoApprovalIsThereAndTheGuardSaysWhy) {
+  approve("vouched", "2026-01-02T00:00:00Z");
+  admission = {};
+  admission.why_not_approvals = "no binding";
+  admission.why_not_overrides = "no policy";
+  bench.surroundings.note(admission);
+  EXPECT_EQ(approvers(), Names{});
+  EXPECT_EQ(in(Phase::shadow).approval_guard, (decide::Guard{false, "no binding"}));
+  EXPECT_EQ(in(Phase::shadow).override_guard, (decide::Guard{false, "no policy"}));
+}
+
+TEST_F(Beside, BeforeAnybodyHasLookedNothingIsBound) {
+  Bench fresh;
+  Surroundings surroundings{fresh.caches, fresh.waves, fresh.board};
+  decide::Observation seen;
+  surroundings.fill(migration, seen);
+  EXPECT_FALSE(seen.approval_guard.bound);
+  EXPECT_FALSE(seen.override_guard.bound);
+}
+
+TEST_F(Beside, ChecksAreWantedForTheNextStepAndTheWatchedPhase) {
+  check("shadow", {Phase::shadow});
+  check("enforcing", {Phase::enforcing});
+  check("watch-enforcing", {Phase::enforcing}, 60s);
+  check("all", {});
+  check("watch-all", {}, 60s);
+  EXPECT_EQ(wanted_in(Phase::pending), (Names{"all", "shadow", "watch-all"}));
+  EXPECT_EQ(wanted_in(Phase::shadow), (Names{"all", "enforcing", "watch-all", "watch-enforcing"}));
+  EXPECT_EQ(wanted_in(Phase::enforcing), (Names{"all", "watch-all", "watch-enforcing"}));
+  EXPECT_EQ(wanted_in(Phase::complete), (Names{"watch-all"}));
+}
+
+TEST_F(Beside, WhoDoesNotGoUpIsOnlyWatched) {
+  check("all", {});
+  check("watch", {}, 60s);
+  migration.spec.phase = Phase::shadow;
+  EXPECT_EQ(wanted_in(Phase::shadow), Names{"watch"});
+  migration.spec.phase = Phase::complete;
+  migration.hold_at = Phase::shadow;
+  EXPECT_EQ(wanted_in(Phase::shadow), Names{"watch"}) << "held by annotation";
+}
+
+TEST_F(Beside, ResultsCountForThePhaseTheyWereFoundIn) {
+  check("suite", {});
+  EXPECT_EQ(in(Phase::shadow).checks.at("suite").state, State::unknown) << "it has not run";
+  bench.executor.outcomes["suite"] = checks::passed("fine");
+  while (bench.board.run_one()) {
+  }
+  EXPECT_EQ(in(Phase::shadow).checks.at("suite").state, State::passed);
+  since += 1h;
+  EXPECT_EQ(in(Phase::shadow).checks.at("suite").state, State::unknown)
+      << "it came again, and this is another";
+}
+
+TEST_F(Beside, NothingIsWantedOfAProjectThatIsNotSeen) {
+  check("suite", {});
+  EXPECT_TRUE(in(Phase::shadow, [](auto& seen) { seen.project_known = false; }).checks.empty());
+  EXPECT_TRUE(in(Phase::shadow, [](auto& seen) {
+                seen.database = decide::DatabaseState::unreachable;
+              }).checks.empty());
+  EXPECT_FALSE(bench.board.run_one());
+  EXPECT_EQ(bench.executor.runs, 0);
+}
+
+TEST_F(Beside, AJobCheckWithoutItsPolicyIsUnknownAndDoesNotRun) {
+  auto& job = check("suite", {});
+  job.sql.reset();
+  job.job = api::JobCheck{"{}"};
+  check("sql", {});
+  admission.jobs = false;
+  admission.why_not_jobs = "no policy";
+  bench.surroundings.note(admission);
+  const auto seen = in(Phase::shadow);
+  EXPECT_EQ(seen.checks.at("suite").state, State::unknown);
+  EXPECT_EQ(seen.checks.at("suite").message, "nobody can tell who may create Jobs: no policy");
+  while (bench.board.run_one()) {
+  }
+  EXPECT_EQ(bench.executor.runs, 1) << "the other one";
+  EXPECT_EQ(in(Phase::shadow).checks.at("suite").state, State::unknown);
+}
+
+TEST_F(Beside, ChecksThatWereTakenOutOfTheSpecAreWantedNoMore) {
+  check("suite", {});
+  in(Phase::shadow);
+  migration.spec.gates.checks.clear();
+  EXPECT_EQ(wanted_in(Phase::shadow), Names{});
+  EXPECT_FALSE(bench.board.run_one());
+}
+
+TEST_F(Beside, TheWorstFindingIsTheFirst) {
+  EXPECT_FALSE(in(Phase::shadow).posture) << "nobody has looked";
+  const std::vector<api::Finding> findings = {
+      {"OwnerBypasses", "Critical", "app.nodes", "the owner sees all", ""},
+      {"IndexNotUsed", "High", "app.nodes", "slow", ""},
+      {"Odd", "Medium", "app.x", "odd", ""},
+      {"Odd", "Low", "app.y", "odd", ""}};
+  bench.surroundings.note({Bench::kNamespace, "main"}, &findings);
+  const auto posture = in(Phase::shadow).posture;
+  ASSERT_TRUE(posture);
+  EXPECT_EQ(*posture, (decide::Posture{1, 1, 1, 1, "OwnerBypasses app.nodes: the owner sees all"}));
+  bench.surroundings.note({Bench::kNamespace, "other"}, nullptr);
+  EXPECT_TRUE(in(Phase::shadow).posture) << "of another database";
+  bench.surroundings.note({Bench::kNamespace, "main"}, nullptr);
+  EXPECT_FALSE(in(Phase::shadow).posture) << "it is not known any more";
+}
+
+}  // namespace
+}  // namespace rls::reconcile
