@@ -404,8 +404,8 @@ Mover::Ended Mover::write_carefully(std::span<const Chosen> rows) {
 /// A failure: what keeps the transaction from going on.
 std::optional<SqlFailure> Mover::try_out(std::span<const Chosen> rows, std::optional<SqlFailure>& refused) {
   if (const Reply saved = script("SAVEPOINT rls_trial"); !saved.ok()) return saved.failure;
-  refused = write_saved(rows, false);
-  if (refused && !is_rows_own(*refused)) return refused;
+  refused = write_saved(rows, mode_.write_audit);
+  if (refused && !is_rows_own(*refused) && !may_be_left_out(*refused)) return refused;
   if (const Reply back = script("ROLLBACK TO SAVEPOINT rls_trial; RELEASE SAVEPOINT rls_trial"); !back.ok())
     return back.failure;
   path_is_theirs_ = true;  // or not any more

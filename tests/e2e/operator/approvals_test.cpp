@@ -164,7 +164,7 @@ TEST_F(People, AnApprovalIsForWhatWasSeen) {
 TEST_F(People, AnApprovalEnds) {
   ASSERT_TRUE(world.migrate("aa", "aa", "enforcing", "  gates: {approvals: {enforcing: 1}}\n").ok());
   ASSERT_TRUE(blocked_by(world, "aa", "SoakTime,Approval"));
-  ASSERT_TRUE(approve(world, "ann", "aa", "ann", "  expires: '" + in(4s) + "'\n").ok());
+  ASSERT_TRUE(approve(world, "ann", "aa", "ann", "  expires: '" + in(6s) + "'\n").ok());
   ASSERT_TRUE(blocked_by(world, "aa", "SoakTime"));
   EXPECT_TRUE(blocked_by(world, "aa", "SoakTime,Approval"));
   ASSERT_TRUE(approve(world, "bob", "aa").ok());
@@ -216,13 +216,14 @@ TEST_F(People, AnOverrideByWhoMayPassesOverOneGate) {
 TEST_F(People, WhileItIsInForceAnOverrideIsShownAndItEnds) {
   ASSERT_TRUE(world.migrate("ab", "ab", "enforcing", "  gates: {approvals: {enforcing: 1}}\n").ok());
   ASSERT_TRUE(blocked_by(world, "ab", "SoakTime,Approval"));
-  ASSERT_TRUE(override_soak(world, "olga", "ab", 5s).ok());
+  ASSERT_TRUE(override_soak(world, "olga", "ab", 1h).ok());
   ASSERT_TRUE(blocked_by(world, "ab", "Approval"));
   EXPECT_TRUE(world.condition("ab", "Overridden").starts_with("True/"))
       << world.condition("ab", "Overridden");
   EXPECT_EQ(gate(world, "ab", "SoakTime"), "Overridden");
   EXPECT_THAT(gate(world, "ab", "SoakTime", "message"), HasSubstr("\"ticket 12\"; else: clean since "));
   EXPECT_TRUE(tells(world, "ab", "GateOverridden"));
+  ASSERT_TRUE(override_soak(world, "olga", "ab", 2s).ok());
   ASSERT_TRUE(blocked_by(world, "ab", "SoakTime,Approval"));
   EXPECT_EQ(world.condition("ab", "Overridden"), "");
   EXPECT_TRUE(tells(world, "ab", "OverrideEnded"));
