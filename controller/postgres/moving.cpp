@@ -395,7 +395,11 @@ Mover::Ended Mover::write_carefully(std::span<const Chosen> rows) {
     return std::nullopt;
   }
   std::size_t half = end_of_unit(rows, 0);
-  while (half < rows.size() / 2) half = end_of_unit(rows, half);
+  while (half < rows.size() / 2) {
+    const std::size_t next = end_of_unit(rows, half);
+    if (next == rows.size()) break;  // a large group at the end is the other part, as a whole
+    half = next;
+  }
   if (auto ended = write_carefully(rows.first(half))) return ended;
   return write_carefully(rows.subspan(half));
 }

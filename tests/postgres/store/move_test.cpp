@@ -313,6 +313,18 @@ TEST_F(Batch, OfAGroupThatIsRefusedTheOneAtFaultIsNamed) {
             9);
 }
 
+TEST_F(Batch, WhoStandsBesideALargerGroupThatIsRefusedMoves) {
+  trigger("IF NEW.project_id = 'p3' THEN RAISE EXCEPTION 'not now'; END IF;");
+  auto moves = batch(4);
+  for (std::size_t i = 1; i < moves.size(); ++i) moves[i].group = "one";
+  const auto results = store->move(moves, always(moves));
+  ASSERT_TRUE(results.ok()) << results.error().message;
+  EXPECT_EQ(results.value()[0].outcome, MoveOutcome::moved);
+  EXPECT_EQ(results.value()[1].error->reason, "GroupHeldBack");
+  EXPECT_EQ(results.value()[2].error->reason, "MoveRefused");
+  EXPECT_EQ(results.value()[3].error->reason, "GroupHeldBack");
+}
+
 TEST_F(Batch, AGroupThatIsRefusedOnlyTogetherIsToldAsOne) {
   trigger(
       "IF (SELECT count(*) FROM public.rls_migration_status WHERE migration_phase = 'shadow') > 3 THEN RAISE "
