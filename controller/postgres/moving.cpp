@@ -48,7 +48,13 @@ class Mover {
   std::optional<SqlFailure> audit(std::span<const Chosen> rows);
   std::optional<SqlFailure> write_saved(std::span<const Chosen> rows, bool with_audit);
   Ended write_carefully(std::span<const Chosen> rows);
-  void refuse(std::span<const Chosen> unit, const SqlFailure& failure);
+  struct Culprit {
+    const Chosen* row = nullptr;  // none: together alone they are refused
+    SqlFailure failure;
+  };
+  std::optional<SqlFailure> try_out(std::span<const Chosen> rows, std::optional<SqlFailure>& refused);
+  std::optional<SqlFailure> find_culprit(std::span<const Chosen> unit, Culprit& culprit);
+  void refuse(std::span<const Chosen> unit, const Culprit& culprit);
   [[nodiscard]] std::size_t end_of_unit(std::span<const Chosen> rows, std::size_t first) const;
   std::optional<SqlFailure> set_holds(std::span<const Chosen> rows);
   std::optional<SqlFailure> resume(std::span<const Chosen> rows);
@@ -383,31 +389,71 @@ Mover::Ended Mover::write_carefully(std::span<const Chosen> rows) {
   if (mode_.write_audit && all_down_ && took_too_long(*failure)) return Attempt(AuditHeld{shown(*failure)});
   if (!is_rows_own(*failure)) return Attempt(to_error(*failure, kDoing));
   if (end_of_unit(rows, 0) == rows.size()) {
-    refuse(rows, *failure);
+    Culprit culprit{nullptr, *failure};
+    if (const auto broken = find_culprit(rows, culprit)) return Attempt(to_error(*broken, kDoing));
+    refuse(rows, culprit);
     return std::nullopt;
   }
   std::size_t half = end_of_unit(rows, 0);
-  // Never all of them: a large group at the end would else be tried again and again.
-  for (std::size_t next = end_of_unit(rows, half); half < rows.size() / 2 && next < rows.size();
-       next = end_of_unit(rows, half)) {
+  while (half < rows.size() / 2) {
+    const std::size_t next = end_of_unit(rows, half);
+    if (next == rows.size()) break;  // a large group at the end is the other part, as a whole
     half = next;
   }
   if (auto ended = write_carefully(rows.first(half))) return ended;
   return write_carefully(rows.subspan(half));
 }
 
+/// Writes the rows and takes them back, whatever comes of it: `refused` is what the database said to them.
+/// A failure: what keeps the transaction from going on.
+std::optional<SqlFailure> Mover::try_out(std::span<const Chosen> rows, std::optional<SqlFailure>& refused) {
+  if (const Reply saved = script("SAVEPOINT rls_trial"); !saved.ok()) return saved.failure;
+  refused = write_saved(rows, mode_.write_audit);
+  if (refused && !is_rows_own(*refused) && !may_be_left_out(*refused)) return refused;
+  if (const Reply back = script("ROLLBACK TO SAVEPOINT rls_trial; RELEASE SAVEPOINT rls_trial"); !back.ok())
+    return back.failure;
+  path_is_theirs_ = true;  // or not any more
+  for (const Chosen& row : rows) results_[row.index] = {};
+  return std::nullopt;
+}
+
+/// Halves a group that is refused until one stands alone: people must know whom to look at.
+std::optional<SqlFailure> Mover::find_culprit(std::span<const Chosen> unit, Culprit& culprit) {
+  while (unit.size() > 1) {
+    const std::size_t half = unit.size() / 2;
+    bool narrowed = false;
+    for (const auto part : {unit.first(half), unit.subspan(half)}) {
+      std::optional<SqlFailure> refused;
+      if (auto broken = try_out(part, refused)) return broken;
+      if (!refused) continue;
+      culprit.failure = *refused;
+      unit = part;
+      narrowed = true;
+      break;
+    }
+    if (!narrowed) return std::nullopt;
+  }
+  culprit.row = unit.data();
+  return std::nullopt;
+}
+
 /// `unit`: one move, or all of one group, which the database refuses as a whole.
-void Mover::refuse(std::span<const Chosen> unit, const SqlFailure& failure) {
+void Mover::refuse(std::span<const Chosen> unit, const Culprit& culprit) {
   for (const Chosen& row : unit) {
     const Move& move = moves_[row.index];
-    const std::string what = unit.size() == 1
-                                 ? "project " + quoted(move.project)
+    const std::string what = culprit.row != nullptr
+                                 ? "project " + quoted(moves_[culprit.row->index].project)
                                  : "project " + quoted(move.project) + " with the others of its group";
-    results_[row.index] = {
-        MoveOutcome::failed, std::nullopt,
-        terminal("MoveRefused", "the database refuses to move " + what + " from " +
-                                    std::string(to_string(move.from)) + " to " +
-                                    std::string(to_string(move.to)) + ": " + shown(failure))};
+    const std::string refusal = "the database refuses to move " + what + " from " +
+                                std::string(to_string(move.from)) + " to " + std::string(to_string(move.to)) +
+                                ": " + shown(culprit.failure);
+    const bool at_fault = culprit.row == nullptr || culprit.row->index == row.index;
+    results_[row.index] = {MoveOutcome::failed, std::nullopt,
+                           at_fault
+                               ? terminal("MoveRefused", refusal)
+                               : transient("GroupHeldBack", "held back by project " +
+                                                                quoted(moves_[culprit.row->index].project) +
+                                                                " of its group: " + refusal)};
   }
 }
 

@@ -39,12 +39,13 @@ class Checks : public testing::Test {
   static void SetUpTestSuite() {
     world_ = std::make_unique<World>();
     start_prometheus();
-    world_->sql(std::string("DO $$ BEGIN CREATE ROLE e2e_checks LOGIN NOSUPERUSER NOBYPASSRLS; EXCEPTION WHEN "
-                            "duplicate_object OR unique_violation THEN NULL; END $$; "
-                            "ALTER ROLE e2e_checks PASSWORD '") +
-                kPassword +
-                "'; CREATE TABLE verdict (errors int NOT NULL); INSERT INTO verdict VALUES (0); "
-                "GRANT USAGE ON SCHEMA public TO e2e_checks; GRANT SELECT ON verdict TO e2e_checks");
+    world_->sql(
+        std::string("DO $$ BEGIN CREATE ROLE e2e_checks LOGIN NOSUPERUSER NOBYPASSRLS; EXCEPTION WHEN "
+                    "duplicate_object OR unique_violation THEN NULL; END $$; "
+                    "ALTER ROLE e2e_checks PASSWORD '") +
+        kPassword +
+        "'; CREATE TABLE verdict (errors int NOT NULL); INSERT INTO verdict VALUES (0); "
+        "GRANT USAGE ON SCHEMA public TO e2e_checks; GRANT SELECT ON verdict TO e2e_checks");
     ASSERT_TRUE(world_
                     ->apply(R"(apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -62,8 +63,7 @@ subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-sy
     world_->create_database("", "  checks: {secretRef: {name: checks}}\n");
     world_->start_operator({"--allowed-prometheus-urls", url_});
 
-    const std::string gates =
-        "  gates:\n    shadowSoak: 0s\n    enforcingSoak: 0s\n    checks:\n      - ";
+    const std::string gates = "  gates:\n    shadowSoak: 0s\n    enforcingSoak: 0s\n    checks:\n      - ";
     const auto guarded = [&](const char* project, const std::string& check) {
       const Output applied = world_->migrate(project, project, "complete", gates + check + "\n");
       EXPECT_TRUE(applied.ok()) << applied.out;
@@ -76,8 +76,9 @@ subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-sy
             "Never, containers: [{name: restore, image: 'registry.example/restore:1'}]}}}}}}");
     guarded("ab", "{name: rate, phases: [enforcing], every: 5s, prometheus: {url: '" + url_ +
                       "', query: 'vector(0.5)', expect: '< 0.01'}}");
-    guarded("aa", "{name: rate, phases: [shadow], prometheus: {url: 'http://metrics.example:9090', query: "
-                  "'vector(0)', expect: '< 1'}}");
+    guarded("aa",
+            "{name: rate, phases: [shadow], prometheus: {url: 'http://metrics.example:9090', query: "
+            "'vector(0)', expect: '< 1'}}");
   }
   static void TearDownTestSuite() {
     world_.reset();
@@ -93,7 +94,8 @@ subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-sy
     const auto at = uri.find("://") + 3;
     uri.replace(at, uri.find('@') - at, "e2e_checks:" + password);
     world_->kubectl({"delete", "secret", "checks", "--ignore-not-found"});
-    ASSERT_TRUE(world_->kubectl({"create", "secret", "generic", "checks", "--from-file=uri=/dev/stdin"}, uri).ok());
+    ASSERT_TRUE(
+        world_->kubectl({"create", "secret", "generic", "checks", "--from-file=uri=/dev/stdin"}, uri).ok());
   }
 
   static void start_prometheus() {
@@ -106,8 +108,9 @@ subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-sy
                                  "--storage.tsdb.path=" + home + "/prometheus",
                                  "--web.listen-address=" + address, "--log.level=warn"},
         home + "/prometheus.log");
-    ASSERT_TRUE(world_->eventually([] { return run({"curl", "-fsS", url_ + "/-/ready"}).ok(); }))
-        << prometheus_->log();
+    ASSERT_TRUE(world_->eventually([] {
+      return run({"curl", "-fsS", url_ + "/-/ready"}).ok();
+    })) << prometheus_->log();
   }
 
   static inline std::unique_ptr<World> world_;

@@ -290,6 +290,59 @@ TEST_F(Batch, TriggerThatWritesAnotherPhaseIsNoticed) {
   only_p7_and_p290_fail("suppressed");
 }
 
+TEST_F(Batch, OfAGroupThatIsRefusedTheOneAtFaultIsNamed) {
+  trigger(
+      "IF NEW.project_id = 'p7' OR NOT EXISTS (SELECT FROM public.rls_audit_log a WHERE a.project_id = "
+      "NEW.project_id AND a.operation = 'PHASE_CHANGE') THEN RAISE EXCEPTION 'not now'; END IF;",
+      "CONSTRAINT TRIGGER t AFTER UPDATE", "DEFERRABLE INITIALLY DEFERRED");
+  auto moves = batch(20);
+  for (std::size_t i = 0; i < moves.size(); ++i) moves[i].group = i < 11 ? "one" : "two";
+  const auto results = store->move(moves, always(moves));
+  ASSERT_TRUE(results.ok()) << results.error().message;
+  for (std::size_t i = 0; i < moves.size(); ++i) {
+    const MoveResult& result = results.value()[i];
+    ASSERT_EQ(result.outcome, i < 11 ? MoveOutcome::failed : MoveOutcome::moved) << moves[i].project;
+    EXPECT_EQ(result.entry.has_value(), i >= 11);
+    if (i >= 11) continue;
+    EXPECT_EQ(result.error->reason, moves[i].project == "p7" ? "MoveRefused" : "GroupHeldBack");
+    EXPECT_THAT(result.error->message,
+                HasSubstr("the database refuses to move project \"p7\" from pending to shadow: not now"));
+  }
+  EXPECT_EQ(sql("SELECT count(*) FROM rls_operator.transition WHERE kind = 'moved'")[0][0].as<int>(), 9);
+  EXPECT_EQ(sql("SELECT count(*) FROM rls_migration_status WHERE migration_phase = 'shadow'")[0][0].as<int>(),
+            9);
+}
+
+TEST_F(Batch, WhoStandsBesideALargerGroupThatIsRefusedMoves) {
+  trigger("IF NEW.project_id = 'p3' THEN RAISE EXCEPTION 'not now'; END IF;");
+  auto moves = batch(4);
+  for (std::size_t i = 1; i < moves.size(); ++i) moves[i].group = "one";
+  const auto results = store->move(moves, always(moves));
+  ASSERT_TRUE(results.ok()) << results.error().message;
+  EXPECT_EQ(results.value()[0].outcome, MoveOutcome::moved);
+  EXPECT_EQ(results.value()[1].error->reason, "GroupHeldBack");
+  EXPECT_EQ(results.value()[2].error->reason, "MoveRefused");
+  EXPECT_EQ(results.value()[3].error->reason, "GroupHeldBack");
+}
+
+TEST_F(Batch, AGroupThatIsRefusedOnlyTogetherIsToldAsOne) {
+  trigger(
+      "IF (SELECT count(*) FROM public.rls_migration_status WHERE migration_phase = 'shadow') > 3 THEN RAISE "
+      "EXCEPTION 'three at a time'; END IF;",
+      "CONSTRAINT TRIGGER t AFTER UPDATE", "DEFERRABLE INITIALLY DEFERRED");
+  auto moves = batch(6);
+  for (Move& move : moves) move.group = "one";
+  const auto results = store->move(moves, always(moves));
+  ASSERT_TRUE(results.ok()) << results.error().message;
+  for (const MoveResult& result : results.value()) {
+    EXPECT_EQ(result.error->reason, "MoveRefused");
+    EXPECT_THAT(result.error->message,
+                HasSubstr("with the others of its group from pending to shadow: three"));
+  }
+  EXPECT_EQ(sql("SELECT count(*) FROM rls_migration_status WHERE migration_phase = 'shadow'")[0][0].as<int>(),
+            0);
+}
+
 TEST_F(Batch, DeferredConstraintSpeaksBeforeCommit) {
   trigger("IF NEW.project_id IN ('p7', 'p290') THEN RAISE EXCEPTION 'too late'; END IF;",
           "CONSTRAINT TRIGGER t AFTER UPDATE", "DEFERRABLE INITIALLY DEFERRED");
