@@ -58,11 +58,12 @@ class Rlsctl : public testing::Test {
   bool waits_at(const std::string& name, const std::string& gate) {
     return world_.eventually([&] { return world_.field(name, "status.blockedBy") == gate; });
   }
-  void migrate_with_approval(const std::string& project) {
-    ASSERT_TRUE(world_.migrate(project, project, "shadow", "  gates: {approvals: {shadow: 1}}\n").ok());
-    ASSERT_TRUE(waits_at(project, "Approval"));
+  void migrate_with_approval(const std::string& name, const std::string& project) {
+    ASSERT_TRUE(world_.migrate(name, project, "shadow", "  gates: {approvals: {shadow: 1}}\n").ok());
+    // Unknown until the operator has looked at the policies.
     ASSERT_TRUE(world_.eventually(
-        [&] { return world_.field(project, "status.gates[?(@.name==\"Approval\")].state") == "Waiting"; }));
+        [&] { return world_.field(name, "status.gates[?(@.name==\"Approval\")].state") == "Waiting"; }));
+    ASSERT_TRUE(waits_at(name, "Approval"));
   }
   /// Approvals count that come more than ten seconds after the policy.
   void let_policy_be_old() {
@@ -79,7 +80,7 @@ class Rlsctl : public testing::Test {
 
 TEST_F(Rlsctl, ApprovesAsTheGateSays) {
   let_policy_be_old();
-  migrate_with_approval("sm");
+  migrate_with_approval("sm", "sm");
   std::vector<std::string> told = told_by("sm", "Approval");
   EXPECT_EQ(told,
             (std::vector<std::string>{"approve", "sm", "--namespace", world_.ns(), "--phase", "shadow"}));
@@ -103,7 +104,7 @@ TEST_F(Rlsctl, ApprovesAsTheGateSays) {
 }
 
 TEST_F(Rlsctl, AsksAtATerminal) {
-  migrate_with_approval("sm");
+  migrate_with_approval("sm", "sm");
   const Output no = at_terminal("approve sm --phase shadow", "n\n");
   EXPECT_EQ(no.exit_code, 1) << no.out;
   EXPECT_THAT(no.out, HasSubstr("approve? [y/N]"));
@@ -115,7 +116,7 @@ TEST_F(Rlsctl, AsksAtATerminal) {
 }
 
 TEST_F(Rlsctl, SaysWhyItMayNotApprove) {
-  migrate_with_approval("sm");
+  migrate_with_approval("sm", "sm");
   const std::vector<std::string> approve = {"approve", "sm", "--phase", "shadow", "--yes"};
   const Output role = as_account(approve);
   EXPECT_EQ(role.exit_code, 1);
@@ -221,9 +222,8 @@ TEST_F(Rlsctl, WaitingInVainFailsAndTheHoldStands) {
 
 TEST_F(Rlsctl, ShowsAllProjects) {
   ASSERT_TRUE(world_.migrate("sm", "sm", "shadow").ok());
-  ASSERT_TRUE(world_.migrate("waits", "io", "shadow", "  gates: {approvals: {shadow: 1}}\n").ok());
+  migrate_with_approval("waits", "io");
   ASSERT_TRUE(reaches("sm", "shadow"));
-  ASSERT_TRUE(waits_at("waits", "Approval"));
   const Output all = here({"status"});
   EXPECT_TRUE(all.ok()) << all.out;
   EXPECT_THAT(all.out,
