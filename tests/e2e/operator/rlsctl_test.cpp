@@ -164,7 +164,7 @@ TEST_F(Rlsctl, RollsBackAtOnceAndResumesAsTheGateSays) {
   EXPECT_NE(world_.field("sm", "metadata.annotations.rls-operator\\.dev/requested-at"), "");
   ASSERT_TRUE(waits_at("sm", "Hold"));
   EXPECT_THAT(here({"explain", "sm"}).out,
-              HasSubstr("in the database: held at pending in the database by \"ann\""));
+              HasSubstr("hold        held at pending in the database by \"ann\""));
 
   std::vector<std::string> told = told_by("sm", "Hold");
   EXPECT_EQ(told, (std::vector<std::string>{"resume", "sm", "--namespace", world_.ns()}));
@@ -240,6 +240,23 @@ TEST_F(Rlsctl, ShowsAllProjects) {
   EXPECT_THAT(one.out, ContainsRegex("…  Approval  Waiting .*0 people, needs 1 person for shadow"));
   EXPECT_EQ(one.out.substr(0, one.out.find('\n')),
             here({"explain", "waits"}).out.substr(0, one.out.find('\n')));
+}
+
+TEST_F(Rlsctl, ShowsTheWavesOfARollout) {
+  ASSERT_TRUE(
+      world_
+          .apply("apiVersion: rls-operator.dev/v1alpha1\nkind: RlsRollout\nmetadata: {name: all}\nspec:\n"
+                 "  databaseRef: {name: main}\n  phase: shadow\n  advanceWhen: shadow\n"
+                 "  template: {gates: {approvals: {shadow: 1}}}\n"
+                 "  waves: [{name: one, projects: [sm]}, {name: two, projects: [io]}]\n")
+          .ok());
+  std::string shown;
+  EXPECT_TRUE(world_.eventually([&] {
+    shown = here({"status"}).out;
+    return shown.find("\nrollout all: 0/2 shadow") != shown.npos && shown.find("Wave") != shown.npos;
+  })) << shown;
+  EXPECT_THAT(shown, ContainsRegex("\n  one  Open     0/1 shadow"));
+  EXPECT_THAT(shown, ContainsRegex("\n  two  Waiting  0/1 shadow  [a-z]"));
 }
 
 }  // namespace
