@@ -41,6 +41,16 @@ std::string_view to_string(ReconcileResult result) {
   return "unknown";
 }
 
+std::string_view to_string(HeldBy by) {
+  switch (by) {
+    case HeldBy::annotation: return "annotation";
+    case HeldBy::database: return "database";
+    case HeldBy::check: return "check";
+  }
+  return "unknown";
+}
+constexpr std::array kHolders = {HeldBy::annotation, HeldBy::database, HeldBy::check};
+
 /// Up one step, or down to any phase below (R-A2, R-A4).
 bool is_legal(Phase from, Phase to) {
   return to < from || (from != Phase::complete && to == next_phase(from));
@@ -88,6 +98,11 @@ class Metrics::Registry {
         databases_up_(family(registry_, prometheus::BuildGauge(), Id::database_up)) {
     family(registry_, prometheus::BuildGauge(), Id::operator_info).Add({{"version", options.version}}).Set(1);
     for (const std::string& kind : options.kinds) add_kind(kind);
+    auto& drifts = family(registry_, prometheus::BuildCounter(), Id::drift_seen);
+    drifts_ = {&drifts.Add({{"direction", "raised"}}), &drifts.Add({{"direction", "lowered"}})};
+    auto& checks = family(registry_, prometheus::BuildCounter(), Id::check_results);
+    checks_ = {&checks.Add({{"result", "passed"}}), &checks.Add({{"result", "failed"}}),
+               &checks.Add({{"result", "unknown"}})};
     auto& transitions = family(registry_, prometheus::BuildCounter(), Id::transitions);
     for (const Phase from : kPhases) {
       for (const Phase to : kPhases) {
@@ -114,6 +129,8 @@ class Metrics::Registry {
   }
 
   void transaction(Seconds took) { transactions_.Observe(took.count()); }
+  void check(CheckResult result) { checks_[static_cast<std::size_t>(result)]->Increment(); }
+  void drift(Drift direction) { drifts_[static_cast<std::size_t>(direction)]->Increment(); }
 
   void database_up(const api::ObjectName& database, std::optional<bool> up) {
     const std::lock_guard lock(mutex_);
@@ -169,7 +186,10 @@ class Metrics::Registry {
   Histogram& transactions_;
   Counter& events_dropped_;
   Family<Gauge>& databases_up_;
-  std::map<std::tuple<Phase, Phase, TransitionResult>, Counter*> transitions_;  // fixed once constructed
+  // Fixed once constructed.
+  std::map<std::tuple<Phase, Phase, TransitionResult>, Counter*> transitions_;
+  std::array<Counter*, 2> drifts_{};  // by Drift
+  std::array<Counter*, 3> checks_{};  // by CheckResult
 
   std::mutex mutex_;  // guards the two below
   std::map<std::string, KindSeries, std::less<>> kinds_;
@@ -178,27 +198,43 @@ class Metrics::Registry {
 
 namespace {
 
+// Places in Scrape::rare_.
+constexpr std::size_t kOverridden = 0, kHeld = 1;
+
 /// Sums of one database's projects.
 struct DatabaseSums {
   std::array<std::uint64_t, kPhases.size()> phases{};
   std::int64_t violations = 0;
   std::uint64_t drifted = 0;
+  std::uint64_t overridden = 0;
+  std::array<std::uint64_t, kHolders.size()> held{};                      ///< by HeldBy
   std::map<std::pair<std::string, api::GateState>, std::uint64_t> gates;  ///< not passed
 };
 using Sums = std::map<std::pair<std::string, std::string>, DatabaseSums>;  ///< by namespace and name
 
-Sums sum_up(const ProjectSnapshot& projects) {
+/// `rare` gets who has a series in a family that few have one of.
+template <class Rare>
+Sums sum_up(const ProjectSnapshot& projects, Rare& rare) {
   Sums sums;
-  const auto add = [&sums](const ProjectSample& project) {
+  std::size_t index = 0;
+  const auto add = [&](const ProjectSample& project) {
     DatabaseSums& sum = sums[{std::string(project.ns), std::string(project.database)}];
     if (project.phase) ++sum.phases[static_cast<std::size_t>(*project.phase)];
     sum.violations += project.violations.value_or(0);
     sum.drifted += project.drift ? 1 : 0;
+    if (project.overridden) {
+      ++sum.overridden;
+      rare[kOverridden].push_back(index);
+    }
+    if (project.held_by) {
+      ++sum.held[static_cast<std::size_t>(*project.held_by)];
+      rare[kHeld].push_back(index);
+    }
     for (const api::GateStatus& gate : project.gates) {
       if (!is_open(gate.state)) ++sum.gates[{gate.name, gate.state}];
     }
   };
-  for (std::size_t i = 0; i < projects.count; ++i) projects.tell(i, add);
+  for (; index < projects.count; ++index) projects.tell(index, add);
   return sums;
 }
 
@@ -234,6 +270,19 @@ void append_databases(std::string& out, const Sums& sums) {
     append_sample(out, info(Id::database_drift), {{"namespace", name.first}, {"database", name.second}},
                   static_cast<double>(sum.drifted));
   }
+  append_head(out, info(Id::database_overridden));
+  for (const auto& [name, sum] : sums) {
+    append_sample(out, info(Id::database_overridden), {{"namespace", name.first}, {"database", name.second}},
+                  static_cast<double>(sum.overridden));
+  }
+  append_head(out, info(Id::database_held));
+  for (const auto& [name, sum] : sums) {
+    for (const HeldBy by : kHolders) {
+      append_sample(out, info(Id::database_held),
+                    {{"namespace", name.first}, {"database", name.second}, {"by", to_string(by)}},
+                    static_cast<double>(sum.held[static_cast<std::size_t>(by)]));
+    }
+  }
 }
 
 void append_runtimes(std::string& out, const std::vector<RuntimeSample>& runtimes) {
@@ -248,6 +297,44 @@ void append_runtimes(std::string& out, const std::vector<RuntimeSample>& runtime
   family(Id::database_tables_unprotected,
          [](const RuntimeSample& runtime) { return runtime.tables_unprotected; });
   family(Id::database_runtime_changed, [](const RuntimeSample& runtime) { return runtime.changed ? 1 : 0; });
+}
+
+void append_rollouts(std::string& out, const std::vector<RolloutSample>& rollouts) {
+  if (rollouts.empty()) return;
+  append_head(out, info(Id::rollout_projects));
+  for (const RolloutSample& sample : rollouts) {
+    for (const Phase phase : kPhases) {
+      append_sample(out, info(Id::rollout_projects),
+                    {{"namespace", sample.rollout.ns},
+                     {"rollout", sample.rollout.name},
+                     {"phase", rls::to_string(phase)}},
+                    static_cast<double>(sample.phases[static_cast<std::size_t>(phase)]));
+    }
+  }
+  append_head(out, info(Id::rollout_wave_open));
+  for (const RolloutSample& sample : rollouts) {
+    for (const RolloutSample::Wave& wave : sample.waves) {
+      append_sample(out, info(Id::rollout_wave_open),
+                    {{"namespace", sample.rollout.ns}, {"rollout", sample.rollout.name}, {"wave", wave.name}},
+                    wave.open ? 1 : 0);
+    }
+  }
+  append_head(out, info(Id::rollout_wave_behind));
+  for (const RolloutSample& sample : rollouts) {
+    for (const RolloutSample::Wave& wave : sample.waves) {
+      if (!wave.open) continue;
+      const auto one = [&](std::string_view state, std::int64_t projects) {
+        append_sample(out, info(Id::rollout_wave_behind),
+                      {{"namespace", sample.rollout.ns},
+                       {"rollout", sample.rollout.name},
+                       {"wave", wave.name},
+                       {"state", state}},
+                      static_cast<double>(projects));
+      };
+      one("Soaking", wave.soaking);
+      one("Waiting", wave.waiting);
+    }
+  }
 }
 
 void append_queue(std::string& out, const QueueSample& queue) {
@@ -277,8 +364,9 @@ using AppendProject = void (*)(std::string&, const Info&, const ProjectSample&);
 struct ProjectFamily {
   Id id;
   AppendProject append;
+  std::optional<std::size_t> rare{};  ///< place in Scrape::rare_; none: it is asked of each project
 };
-constexpr std::array<ProjectFamily, 5> kProjectFamilies = {{
+constexpr std::array<ProjectFamily, 7> kProjectFamilies = {{
     {Id::migration_phase,
      [](std::string& out, const Info& row, const ProjectSample& p) {
        if (!p.phase) return;
@@ -321,6 +409,23 @@ constexpr std::array<ProjectFamily, 5> kProjectFamilies = {{
        append_sample(out, row, {{"namespace", p.ns}, {"database", p.database}, {"project", p.project}},
                      p.soak_remaining->count());
      }},
+    {Id::migration_overridden,
+     [](std::string& out, const Info& row, const ProjectSample& p) {
+       if (!p.overridden) return;
+       append_sample(out, row, {{"namespace", p.ns}, {"database", p.database}, {"project", p.project}}, 1);
+     },
+     kOverridden},
+    {Id::migration_held,
+     [](std::string& out, const Info& row, const ProjectSample& p) {
+       if (!p.held_by) return;
+       append_sample(out, row,
+                     {{"namespace", p.ns},
+                      {"database", p.database},
+                      {"project", p.project},
+                      {"by", to_string(*p.held_by)}},
+                     1);
+     },
+     kHeld},
 }};
 
 }  // namespace
@@ -338,6 +443,8 @@ void Metrics::reconciled(std::string_view kind, ReconcileResult result, Seconds 
   registry_->reconciled(kind, result, took, keys);
 }
 void Metrics::transaction(Seconds took) { registry_->transaction(took); }
+void Metrics::check(CheckResult result) { registry_->check(result); }
+void Metrics::drift(Drift direction) { registry_->drift(direction); }
 void Metrics::database_up(const api::ObjectName& database, std::optional<bool> up) {
   registry_->database_up(database, up);
 }
@@ -354,9 +461,10 @@ bool Scrape::next(std::string& text) {
     if (sources.requests) append_requests(text, sources);
     if (sources.projects) {
       projects_ = sources.projects();
-      append_databases(text, sum_up(projects_));
+      append_databases(text, sum_up(projects_, rare_));
     }
     if (sources.runtimes) append_runtimes(text, sources.runtimes());
+    if (sources.rollouts) append_rollouts(text, sources.rollouts());
     if (!sources.projects || !metrics_.options_.projects) family_ = kProjectFamilies.size();
     return true;
   }
@@ -365,8 +473,11 @@ bool Scrape::next(std::string& text) {
     const Info& row = info(family.id);
     if (project_ == 0) append_head(text, row);
     const auto append = [&](const ProjectSample& project) { family.append(text, row, project); };
-    while (text.size() < kPieceBytes && project_ < projects_.count) projects_.tell(project_++, append);
-    if (project_ == projects_.count) {
+    const std::vector<std::size_t>* rare = family.rare ? &rare_[*family.rare] : nullptr;
+    const std::size_t count = rare != nullptr ? rare->size() : projects_.count;
+    for (; text.size() < kPieceBytes && project_ < count; ++project_)
+      projects_.tell(rare != nullptr ? (*rare)[project_] : project_, append);
+    if (project_ == count) {
       project_ = 0;
       ++family_;
     }

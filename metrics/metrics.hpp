@@ -3,6 +3,7 @@
 // once a project is not: it is written from the cache while it is scraped, so it costs no memory and dies
 // with its object.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -23,6 +24,11 @@ using Seconds = std::chrono::duration<double>;
 
 enum class TransitionResult { committed, failed, in_doubt };
 enum class ReconcileResult { success, requeue, error };
+enum class CheckResult { passed, failed, unknown };
+enum class Drift { raised, lowered };
+
+/// What keeps a project below the phase wanted.
+enum class HeldBy { annotation, database, check };
 
 /// One project as its status tells of it. Texts and gates live during the visit only. Each project is told of
 /// once: where two objects claim it, the one that lost is left out (Prometheus refuses a series that comes
@@ -36,6 +42,8 @@ struct ProjectSample {
   std::span<const api::GateStatus> gates{};  ///< all of them; those that are open are left out here
   bool drift = false;
   std::optional<Seconds> soak_remaining{};  ///< where it soaks
+  bool overridden = false;                  ///< a gate of the next step
+  std::optional<HeldBy> held_by{};          ///< none: it is not held
 };
 
 /// The projects at the moment when a scrape began.
@@ -59,6 +67,20 @@ struct RuntimeSample {
   bool changed = false;  ///< by somebody else
 };
 
+/// A rollout as its status tells of it.
+struct RolloutSample {
+  api::ObjectName rollout;
+  std::array<std::int64_t, kPhases.size()> phases{};  ///< projects in each
+  struct Wave {
+    std::string name;
+    bool open = false;
+    // Where open: those that have not earned advanceWhen.
+    std::int64_t soaking = 0;  ///< time alone lets them go on
+    std::int64_t waiting = 0;  ///< for something else
+  };
+  std::vector<Wave> waves{};
+};
+
 struct QueueSample {
   std::size_t depth = 0;
   std::uint64_t adds = 0;
@@ -72,6 +94,7 @@ struct Sources {
   std::function<ProjectSnapshot()> projects;  ///< once a scrape
   std::function<void(const std::function<void(const RequestSample&)>&)> requests;
   std::function<std::vector<RuntimeSample>()> runtimes;
+  std::function<std::vector<RolloutSample>()> rollouts;
   std::function<QueueSample()> queue;
 };
 
@@ -98,7 +121,9 @@ class Scrape {
   bool begun_ = false;
   ProjectSnapshot projects_;
   std::size_t family_ = 0;   ///< of those that have a series for each project
-  std::size_t project_ = 0;  ///< the next of the snapshot
+  std::size_t project_ = 0;  ///< the next of the snapshot, or of the rare ones of the family
+  /// Families that few projects have a series of, each with those that do, so that nobody else is asked.
+  std::array<std::vector<std::size_t>, 2> rare_;
 };
 
 /// Thread-safe, `set_sources` excepted. All counters exist from the start, with 0.
@@ -116,6 +141,8 @@ class Metrics {
   /// One batch of `keys`, which took `took` as a whole.
   void reconciled(std::string_view kind, ReconcileResult result, Seconds took, std::uint64_t keys = 1);
   void transaction(Seconds took);
+  void check(CheckResult result);
+  void drift(Drift direction);
   /// nullopt: the object is gone, and so is its series.
   void database_up(const api::ObjectName& database, std::optional<bool> up);
   void leader(bool leads);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/api/gating.hpp"
 #include "controller/api/object.hpp"
 #include "controller/api/phase.hpp"
 #include "controller/base/result.hpp"
@@ -47,6 +48,7 @@ struct MinimumGates {
   std::optional<std::int64_t> min_transactions{};
   std::optional<bool> review_required{};
   std::map<Phase, std::int64_t> approvals{};
+  std::vector<WindowSpec> windows{};  ///< promotions only inside one of these, and inside one of its own
   bool operator==(const MinimumGates&) const = default;
 };
 
@@ -55,6 +57,27 @@ struct Freeze {
   std::string reason;
   std::optional<Time> until;  ///< none: until it is taken away
   bool operator==(const Freeze&) const = default;
+};
+
+/// How bad a finding is.
+enum class Severity { low, medium, high, critical };
+std::string_view to_string(Severity severity);  ///< "Critical"
+std::optional<Severity> parse_severity(std::string_view text);
+
+/// A finding that is known and accepted for a time.
+struct AcceptedFinding {
+  std::string check;   ///< its id
+  std::string object;  ///< empty: all objects
+  std::string reason;
+  std::optional<Time> expires{};
+  bool operator==(const AcceptedFinding&) const = default;
+};
+
+/// Which findings hold promotions up.
+struct PosturePolicy {
+  Severity block_at = Severity::critical;
+  std::vector<AcceptedFinding> accepted{};
+  bool operator==(const PosturePolicy&) const = default;
 };
 
 /// Whether reads that enforcement would deny must be recorded, too, before anything is enforced.
@@ -68,6 +91,7 @@ struct DatabasePolicy {
   MinimumGates minimum_gates;
   std::optional<Freeze> freeze;
   ReadEvidence reads = ReadEvidence::best_effort;
+  PosturePolicy posture{};
   bool operator==(const DatabasePolicy&) const = default;
 };
 

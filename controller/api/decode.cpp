@@ -97,11 +97,22 @@ DatabasePolicy read_policy(const Fields& fields, RuntimeMode mode) {
   }
   read_evidence_gates(floor, policy.minimum_gates.min_transactions, policy.minimum_gates.review_required);
   policy.minimum_gates.approvals = read_approvals(floor);
+  policy.minimum_gates.windows = read_windows(floor);
   if (fields.has("freeze")) {
     const Fields freeze = fields.child("freeze");
     freeze.required_text("reason", policy.freeze.emplace().reason);
     freeze.time("until", policy.freeze->until);
   }
+  const Fields posture = fields.child("posture");
+  posture.one_of("blockAt", policy.posture.block_at, parse_severity, "Critical, High, Medium");
+  posture.each("accepted", [&](const Fields& row) {
+    AcceptedFinding& accepted = policy.posture.accepted.emplace_back();
+    row.required_text("check", accepted.check);
+    row.text("object", accepted.object);
+    row.required_text("reason", accepted.reason);
+    row.time("expires", accepted.expires);
+  });
+  if (policy.posture.accepted.size() > kMaxAccepted) posture.note("accepted", "more than 50");
   fields.child("evidence")
       .one_of(
           "reads", policy.reads,

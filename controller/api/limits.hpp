@@ -40,6 +40,7 @@ inline constexpr std::size_t kMaxWaveProjects = 200;
 inline constexpr std::size_t kMaxWaveName = 63;     ///< the value of a label
 inline constexpr std::size_t kMaxRolloutName = 63;  ///< the same
 inline constexpr std::size_t kMaxOverrides = 20;
+inline constexpr std::size_t kMaxAccepted = 50;  ///< findings
 inline constexpr std::size_t kMaxGroupMembers = 200;
 inline constexpr Duration kMinCheckEvery = std::chrono::seconds{5};
 inline constexpr Duration kMaxCheckEvery = std::chrono::hours{24};

@@ -123,16 +123,16 @@ class Operator {
             },
             clock_),
         events_(*client_, clock_, host_name(), [this] { telemetry_.event_dropped(); }),
+        telemetry_(options, caches_, queue_, *client_, clock_, events_),
         writer_(
             *client_, caches_, clock_, [this](const reconcile::Key& key) { again(key); },
-            [this] { return sessions_.leading(); }, &events_),
-        telemetry_(options, caches_, queue_, *client_, clock_),
+            [this] { return sessions_.leading(); }, &telemetry_),
         check_runner_(
             *client_, seam, clock_,
             [this](const api::ObjectName& database) { return settings_for_checks(database); },
             options.allowed_prometheus_urls),
-        board_(check_runner_, clock_,
-               [this](const api::ObjectName& migration) { check_changed(migration); }),
+        board_(std::make_unique<checks::Board>(
+            counted_checks_, clock_, [this](const api::ObjectName& migration) { check_changed(migration); })),
         reconciler_(caches_, queue_, sessions_, surroundings_, rollouts_, writer_, telemetry_, clock_,
                     [this](const std::string& why) { give_up(why); }, {options.observe_interval}),
         migration_sink_(caches_, queue_),
@@ -201,12 +201,12 @@ class Operator {
     watchers_.clear();
     pacer_ = {};
     guard_ = {};
-    board_.pause();
     teller_ = {};
     events_.drain(kFinishEvents);
     server_.reset();
     writer_.close();
     events_.close();
+    board_.reset();   // its checks use the client
     client_.reset();  // what is under way ends now, while those who hear of it still live
   }
 
@@ -248,7 +248,7 @@ class Operator {
       sessions_.begin_term({identity_, [](std::int64_t epoch) { return epoch + 1; }}, [] { return true; });
     }
     telemetry_.leader(true);
-    board_.resume();
+    board_->resume();
     for (const auto& database : caches_.databases.all()) {
       queue_.add(database->meta.name, {reconcile::Kind::database, database->meta.name});
     }
@@ -267,7 +267,7 @@ class Operator {
       in_term_ = false;
     }
     sessions_.end_term();
-    board_.pause();
+    board_->pause();
     telemetry_.leader(false);
   }
 
@@ -355,12 +355,13 @@ class Operator {
        .backoff = {200ms, std::max<std::chrono::milliseconds>(1s, options_.observe_interval)}}};
   reconcile::Sessions sessions_;
   reconcile::EventRecorder events_;
-  reconcile::StatusWriter writer_;
   Telemetry telemetry_;
+  reconcile::StatusWriter writer_;
   checks::Runner check_runner_;
-  checks::Board board_;
+  CountedChecks counted_checks_{check_runner_, telemetry_};
+  std::unique_ptr<checks::Board> board_;
   reconcile::Waves waves_{caches_};
-  reconcile::Surroundings surroundings_{caches_, waves_, board_};
+  reconcile::Surroundings surroundings_{caches_, waves_, *board_};
   reconcile::Rollouts rollouts_{caches_, waves_, *client_, writer_, clock_};
   reconcile::Reconciler reconciler_;
   reconcile::MigrationSink migration_sink_;

@@ -1,6 +1,10 @@
 #include "controller/app/telemetry.hpp"
 
+#include <algorithm>
 #include <memory>
+
+#include "controller/postgres/project_database.hpp"
+#include "controller/reconcile/events.hpp"
 
 namespace rls::app {
 namespace {
@@ -14,20 +18,30 @@ metrics::TransitionResult result_of(reconcile::Moved moved) {
   return metrics::TransitionResult::failed;
 }
 
+/// Who holds a project whose status says that it is held.
+metrics::HeldBy holder_of(const api::RlsMigration& migration, const api::Condition& held) {
+  if (held.reason == "CheckFailed") return metrics::HeldBy::check;
+  const bool annotated = migration.hold_at && *migration.hold_at < migration.spec.phase;
+  return annotated ? metrics::HeldBy::annotation : metrics::HeldBy::database;
+}
+
 /// What the status of one object tells. Of two objects for one project the one that lost is left out.
 void tell_of(const api::RlsMigration& migration, Time now,
              const std::function<void(const metrics::ProjectSample&)>& tell) {
   const api::MigrationStatus& status = migration.status;
-  const api::Condition* ready = api::find_condition(status.conditions, "Ready");
-  if (ready != nullptr && ready->reason == "Conflict") return;
   metrics::ProjectSample sample;
+  for (const api::Condition& condition : status.conditions) {
+    if (condition.type == "Ready" && condition.reason == "Conflict") return;
+    if (condition.type == "Drifted") sample.drift = true;
+    if (condition.type == "Overridden") sample.overridden = true;
+    if (condition.type == "Held") sample.held_by = holder_of(migration, condition);
+  }
   sample.ns = migration.meta.name.ns;
   sample.database = migration.spec.database;
   sample.project = migration.spec.project;
   sample.phase = status.phase;
   if (status.violations) sample.violations = status.violations->total;
   sample.gates = status.gates;
-  sample.drift = api::find_condition(status.conditions, "Drifted") != nullptr;
   if (status.eligible_at) {
     sample.soak_remaining = std::max<metrics::Seconds>(metrics::Seconds{0}, *status.eligible_at - now);
   }
@@ -37,8 +51,8 @@ void tell_of(const api::RlsMigration& migration, Time now,
 }  // namespace
 
 Telemetry::Telemetry(const Options& options, const reconcile::Caches& caches, const reconcile::Queue& queue,
-                     const kube::Client& client, const Clock& clock)
-    : caches_(caches), clock_(clock), metrics_({RLS_VERSION, options.metrics_projects}) {
+                     const kube::Client& client, const Clock& clock, reconcile::StatusListener& next)
+    : caches_(caches), clock_(clock), next_(next), metrics_({RLS_VERSION, options.metrics_projects}) {
   metrics::Sources sources;
   sources.projects = [this] { return projects(); };
   sources.requests = [&client](const auto& tell) {
@@ -48,6 +62,7 @@ Telemetry::Telemetry(const Options& options, const reconcile::Caches& caches, co
     }
   };
   sources.runtimes = [this] { return runtimes(); };
+  sources.rollouts = [this] { return rollouts(); };
   sources.queue = [&queue] {
     const auto stats = queue.stats();
     return metrics::QueueSample{stats.due, stats.adds, stats.retries, stats.longest_wait};
@@ -90,6 +105,64 @@ std::vector<metrics::RuntimeSample> Telemetry::runtimes() const {
         {database->meta.name, std::max<std::int64_t>(lacking, ready ? 0 : 1), !runtime->drift.empty()});
   }
   return out;
+}
+
+/// What a rollout's status tells; of open waves alone, mostly one, the projects are looked at.
+std::vector<metrics::RolloutSample> Telemetry::rollouts() const {
+  std::vector<metrics::RolloutSample> out;
+  if (!leads_) return out;
+  const Time now = clock_.now();
+  for (const auto& rollout : caches_.rollouts.all()) {
+    metrics::RolloutSample& sample = out.emplace_back();
+    sample.rollout = rollout->meta.name;
+    for (const api::WaveStatus& seen : rollout->status.waves) {
+      sample.phases[0] += seen.phases.pending;
+      sample.phases[1] += seen.phases.shadow;
+      sample.phases[2] += seen.phases.enforcing;
+      sample.phases[3] += seen.phases.complete;
+      auto& wave = sample.waves.emplace_back();
+      wave.name = seen.name;
+      wave.open = seen.state == api::WaveState::open;
+      const std::int64_t behind = seen.total - seen.reached;
+      if (!wave.open || behind <= 0) continue;
+      const auto& waves = rollout->spec.waves;
+      const auto spec =
+          std::find_if(waves.begin(), waves.end(), [&](const auto& w) { return w.name == seen.name; });
+      if (spec == waves.end()) continue;  // the status is of another spec
+      const auto soaking = std::count_if(spec->projects.begin(), spec->projects.end(),
+                                         [&](const auto& project) { return soaks(*rollout, project, now); });
+      wave.soaking = std::min<std::int64_t>(behind, soaking);
+      wave.waiting = behind - wave.soaking;
+    }
+  }
+  return out;
+}
+
+/// On its way to what the next wave waits for, with a clock that runs.
+bool Telemetry::soaks(const api::RlsRollout& rollout, const std::string& project, Time now) const {
+  const auto name = caches_.owners.first_for(reconcile::database_of(rollout), project);
+  const auto migration = name ? caches_.migrations.get(*name) : nullptr;
+  if (migration == nullptr) return false;
+  const api::MigrationStatus& status = migration->status;
+  return status.phase && *status.phase < rollout.spec.advance_when && status.eligible_at &&
+         *status.eligible_at > now;
+}
+
+void Telemetry::check(const checks::Outcome& outcome) {
+  if (outcome.heard == checks::Outcome::Heard::running) return;
+  switch (outcome.state) {
+    case checks::CheckResult::State::passed: metrics_.check(metrics::CheckResult::passed); break;
+    case checks::CheckResult::State::failed: metrics_.check(metrics::CheckResult::failed); break;
+    case checks::CheckResult::State::unknown: metrics_.check(metrics::CheckResult::unknown); break;
+  }
+}
+
+void Telemetry::written(const api::RlsMigration& before, const api::MigrationStatus& after) {
+  for (const api::HistoryEntry* entry : reconcile::new_entries(before, after)) {
+    if (entry->reason != postgres::kDriftReason || !entry->from) continue;
+    metrics_.drift(entry->to > *entry->from ? metrics::Drift::raised : metrics::Drift::lowered);
+  }
+  next_.written(before, after);
 }
 
 void Telemetry::transition(Phase from, Phase to, reconcile::Moved result) {

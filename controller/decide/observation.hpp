@@ -104,9 +104,9 @@ struct WaveState {
   bool operator==(const WaveState&) const = default;
 };
 
-/// Findings about the database as a whole that nobody has accepted.
+/// Findings about the database as a whole that nobody has accepted, and that hold promotions up.
 struct Posture {
-  std::int64_t critical = 0, high = 0, medium = 0, low = 0;
+  std::int64_t blocking = 0;
   std::string worst{};  ///< the worst of them, in a sentence
   bool operator==(const Posture&) const = default;
 };

@@ -17,9 +17,9 @@ namespace rls::decide {
 
 /// The name of the RlsMigration that a rollout makes for a project: "<rollout>-<slug>-<hash>". The slug is
 /// for people: of the project's lower-cased letters A–Z, digits and -, at most 20; left out where the project
-/// has none of them. The hash, eight characters of 0–9 and a–v, is 40 bits of a mixed FNV-1a of the exact bytes of
-/// the project, so that "sm" and "SM" never share a name. The same for ever: another name would make a
-/// second RlsMigration for a project that has one. A valid object name of at most 93 characters, for a
+/// has none of them. The hash, eight characters of 0–9 and a–v, is 40 bits of a mixed FNV-1a of the exact
+/// bytes of the project, so that "sm" and "SM" never share a name. The same for ever: another name would make
+/// a second RlsMigration for a project that has one. A valid object name of at most 93 characters, for a
 /// rollout's name of at most 63 (rule: crds/, metadata.name).
 std::string migration_name(std::string_view rollout, std::string_view project);
 

@@ -91,21 +91,10 @@ class Story {
     if (was && !is && known) add(went, {}, gone);
   }
 
-  /// What we did since: the ledger holds it and the status before did not. The oldest first.
+  /// What we did since.
   [[nodiscard]] std::vector<const api::HistoryEntry*> new_steps() const {
-    const auto known = [&](const api::HistoryEntry& entry) {
-      if (before_.history.empty()) {
-        // The first look: what happened before the object was made is not its story. To the second, as
-        // creationTimestamp is.
-        return std::chrono::ceil<std::chrono::seconds>(entry.time) < migration_.meta.created;
-      }
-      return std::any_of(before_.history.begin(), before_.history.end(),
-                         [&](const api::HistoryEntry& old) { return old.id == entry.id; });
-    };
-    std::vector<const api::HistoryEntry*> out;
-    for (auto entry = after_.history.rbegin(); entry != after_.history.rend(); ++entry) {
-      if (!known(*entry) && entry->reason != postgres::kDriftReason) out.push_back(&*entry);
-    }
+    std::vector<const api::HistoryEntry*> out = new_entries(migration_, after_);
+    std::erase_if(out, [](const auto* entry) { return entry->reason == postgres::kDriftReason; });
     return out;
   }
 
@@ -230,6 +219,25 @@ std::string_view to_string(EventType type) {
     case EventType::warning: return "Warning";
   }
   return "Normal";
+}
+
+std::vector<const api::HistoryEntry*> new_entries(const api::RlsMigration& before,
+                                                  const api::MigrationStatus& after) {
+  const auto& history = before.status.history;
+  const auto known = [&](const api::HistoryEntry& entry) {
+    if (history.empty()) {
+      // The first look: what happened before the object was made is not its story. To the second, as
+      // creationTimestamp is.
+      return std::chrono::ceil<std::chrono::seconds>(entry.time) < before.meta.created;
+    }
+    return std::any_of(history.begin(), history.end(),
+                       [&](const api::HistoryEntry& old) { return old.id == entry.id; });
+  };
+  std::vector<const api::HistoryEntry*> out;
+  for (auto entry = after.history.rbegin(); entry != after.history.rend(); ++entry) {
+    if (!known(*entry)) out.push_back(&*entry);
+  }
+  return out;
 }
 
 std::vector<EventDraft> events_of(const api::RlsMigration& before, const api::MigrationStatus& after) {

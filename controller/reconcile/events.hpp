@@ -125,6 +125,11 @@ struct EventDraft {
   bool once = false;
 };
 
+/// What the ledger tells that the status before did not, drift included; the oldest first. They point into
+/// `after`.
+std::vector<const api::HistoryEntry*> new_entries(const api::RlsMigration& before,
+                                                  const api::MigrationStatus& after);
+
 /// The Events of one RlsMigration between the status that stood (`before.status`) and the one that stands
 /// now, in the order of the story. While nothing can be seen (the database is away) nothing is told: the
 /// RlsDatabase tells it for all.

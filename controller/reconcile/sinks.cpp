@@ -182,8 +182,9 @@ void ApprovalSink::relist_commit() {
 void ApprovalSink::applied(std::string_view object_json) {
   auto approval = decode_approval(object_json);
   if (!approval) return deleted(object_json);
-  changed(*approval);
+  const api::RlsApproval now = *approval;
   caches_.approvals.upsert(std::move(*approval));
+  changed(now);  // who looks now must find it
 }
 
 void ApprovalSink::deleted(std::string_view object_json) {

@@ -1,25 +1,29 @@
 #include "controller/reconcile/surroundings.hpp"
 
+#include <algorithm>
+
 #include "controller/decide/gates.hpp"
 #include "controller/decide/plan.hpp"
 
 namespace rls::reconcile {
 namespace {
 
-decide::Posture posture_of(const std::vector<api::Finding>& findings) {
+bool is_accepted(const api::PosturePolicy& policy, const api::Finding& finding, Time now) {
+  return std::any_of(policy.accepted.begin(), policy.accepted.end(), [&](const api::AcceptedFinding& row) {
+    return row.check == finding.id && (row.object.empty() || row.object == finding.object) &&
+           (!row.expires || *row.expires > now);
+  });
+}
+
+/// `findings`: the worst first.
+decide::Posture posture_of(const api::PosturePolicy& policy, const std::vector<api::Finding>& findings,
+                           Time now) {
   decide::Posture out;
   for (const api::Finding& finding : findings) {
-    if (finding.severity == "Critical") {
-      ++out.critical;
-    } else if (finding.severity == "High") {
-      ++out.high;
-    } else if (finding.severity == "Medium") {
-      ++out.medium;
-    } else {
-      ++out.low;
-    }
-    // The worst come first.
-    if (out.worst.empty()) out.worst = finding.id + " " + finding.object + ": " + finding.message;
+    // One whose severity is not known is as bad as can be.
+    const auto severity = api::parse_severity(finding.severity).value_or(api::Severity::critical);
+    if (severity < policy.block_at || is_accepted(policy, finding, now)) continue;
+    if (++out.blocking == 1) out.worst = finding.id + " " + finding.object + ": " + finding.message;
   }
   return out;
 }
@@ -104,13 +108,16 @@ bool Surroundings::note(AdmissionState admission) {
   return true;
 }
 
-void Surroundings::note(const api::ObjectName& database, const std::vector<api::Finding>* findings) {
+void Surroundings::note(const api::RlsDatabase& database, const std::vector<api::Finding>& findings,
+                        Time now) {
+  decide::Posture posture = posture_of(database.spec.policy.posture, findings, now);
   const std::lock_guard lock(mutex_);
-  if (findings == nullptr) {
-    posture_.erase(database);
-  } else {
-    posture_[database] = posture_of(*findings);
-  }
+  posture_[database.meta.name] = std::move(posture);
+}
+
+void Surroundings::forget_findings(const api::ObjectName& database) {
+  const std::lock_guard lock(mutex_);
+  posture_.erase(database);
 }
 
 std::shared_ptr<const AdmissionState> Surroundings::admission() const {

@@ -35,8 +35,10 @@ class Surroundings {
 
   /// True: it differs from what was known.
   bool note(AdmissionState admission);
-  /// What was found when the database was last tended; none: it is not known any more.
-  void note(const api::ObjectName& database, const std::vector<api::Finding>* findings);
+  /// What was found when the database was last tended, at `now`.
+  void note(const api::RlsDatabase& database, const std::vector<api::Finding>& findings, Time now);
+  /// It is not known any more.
+  void forget_findings(const api::ObjectName& database);
 
  private:
   [[nodiscard]] std::shared_ptr<const AdmissionState> admission() const;
@@ -50,7 +52,7 @@ class Surroundings {
   Waves& waves_;
   checks::Board& board_;
   mutable std::mutex mutex_;  // guards what stands below
-  std::shared_ptr<const AdmissionState> admission_ = std::make_shared<AdmissionState>();
+  std::shared_ptr<const AdmissionState> admission_ = std::make_shared<AdmissionState>(not_looked_yet());
   std::unordered_map<api::ObjectName, decide::Posture> posture_;
 };
 

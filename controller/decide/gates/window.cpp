@@ -27,21 +27,24 @@ std::string which_opens(const std::vector<api::WindowSpec>& windows, Time now, T
   return {};
 }
 
-void windows(const GateInput& input, const std::vector<api::WindowSpec>& windows, GateResult& result) {
+/// `whose`: where the windows stand.
+void windows(const GateInput& input, const std::vector<api::WindowSpec>& windows, const std::string& whose,
+             GateResult& result) {
+  if (windows.empty() || !result.open()) return;
   const Time now = input.observed.now;
   const auto state = any_window_at(windows, now);
   if (!state) {
     result.state = api::GateState::unknown;
-    result.message = state.error().message;
+    result.message = whose + ": " + state.error().message;
     return;
   }
+  result.passes_at = state->changes_at;
   if (state->open) return;
   result.state = api::GateState::waiting;
-  result.passes_at = state->changes_at;
   for (const api::WindowSpec& window : windows) {
     result.required += (result.required.empty() ? "" : ", or ") + text_of(window);
   }
-  result.message = "outside the windows";
+  result.message = "outside the windows of " + whose;
   if (state->changes_at) {
     result.message += ": the next opens at " + format_rfc3339_seconds(*state->changes_at) + " (" +
                       which_opens(windows, now, *state->changes_at) + ")";
@@ -56,9 +59,9 @@ void windows(const GateInput& input, const std::vector<api::WindowSpec>& windows
 GateResult window(const GateInput& input) {
   GateResult result{.name = "Window", .state = api::GateState::passed};
   if (input.policy.freeze) freeze(input, *input.policy.freeze, result);
-  if (!result.open()) return result;
-  const api::GatesSpec required = required_gates(input);
-  if (!required.windows.empty()) windows(input, required.windows, result);
+  // Inside both: of the floor and of its own.
+  windows(input, input.policy.minimum_gates.windows, "spec.minimumGates of the RlsDatabase", result);
+  windows(input, input.migration.spec.gates.windows, "spec.gates", result);
   return result;
 }
 

@@ -45,4 +45,4 @@ found AS (
          'give the backup''s role BYPASSRLS, or let a superuser dump'
   WHERE EXISTS (SELECT FROM p) AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolbypassrls AND r.rolcanlogin AND NOT r.rolsuper)
 )
-SELECT id, severity, object, message, remedy FROM found ORDER BY rank, object LIMIT 20
+SELECT id, severity, object, message, remedy FROM found ORDER BY rank, object LIMIT 500

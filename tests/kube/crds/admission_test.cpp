@@ -163,18 +163,55 @@ TEST(Migration, AccessAndWhatAManagedRuntimeCounts) {
                  });
 }
 
-TEST(Migration, WhatDoesNotWorkYetIsRefused) {
+TEST(Migration, GatesOfTheWholeLifecycleAreAccepted) {
+  expect_accepted(
+      good_migration(),
+      {
+          R"({"spec":{"group":{"name":"w","members":["sm","ab"]}}})",
+          R"({"spec":{"overrides":[{"gates":["SoakTime","Group"],"reason":"audited","expires":"2030-01-01T00:00:00Z"}]}})",
+          R"({"spec":{"gates":{"approvals":{"shadow":0,"enforcing":2,"complete":20}}}})",
+          R"({"spec":{"gates":{"windows":[{"schedule":"0 2 * * *","duration":"4h"}]}}})",
+          R"({"spec":{"gates":{"windows":[{"schedule":"*/5 8-17 1,15 JAN MON-FRI","duration":"1h","timeZone":"America/Argentina/Buenos_Aires"}]}}})",
+          R"({"spec":{"gates":{"checks":[{"name":"suite","phases":["complete"],"job":{"template":{"spec":{"any":"thing"}}}}]}}})",
+          R"({"spec":{"gates":{"checks":[{"name":"a","sql":{"query":"SELECT true"}},{"name":"b","every":"1m","onFailure":"Rollback","prometheus":{"url":"https://p.example:9090/x","query":"up","expect":">= 1"}}]}}})",
+      });
+}
+
+TEST(Migration, BadGatesAreRefusedWithTheRemedy) {
   expect_refused(
       good_migration(),
       {
-          {R"({"spec":{"group":{"name":"w","members":["sm"]}}})",
-           "spec.group is not supported by this version"},
-          {R"({"spec":{"overrides":[]}})", "spec.overrides is not supported by this version"},
-          {R"({"spec":{"gates":{"approvals":{"enforcing":1}}}})", "spec.gates.approvals is not supported"},
-          {R"({"spec":{"gates":{"windows":[{"schedule":"0 2 * * *","duration":"4h","timeZone":"UTC"}]}}})",
-           "spec.gates.windows is not supported by this version: remove it"},
-          {R"({"spec":{"gates":{"checks":[{"name":"suite","job":{"template":{"any":"thing"}}}]}}})",
-           "spec.gates.checks is not supported"},
+          {R"({"spec":{"group":{"name":"w","members":["ab"]}}})", "must name the project itself: add it"},
+          {R"({"spec":{"group":{"name":"w","members":["sm","sm"]}}})", "Duplicate value"},
+          {R"({"spec":{"group":{"members":["sm"]}}})", "spec.group.name: Required value"},
+          {R"({"spec":{"overrides":[{"gates":["Database"],"reason":"x","expires":"2030-01-01T00:00:00Z"}]}})",
+           "Unsupported value"},
+          {R"({"spec":{"overrides":[{"gates":["SoakTime"],"expires":"2030-01-01T00:00:00Z"}]}})",
+           "reason: Required value"},
+          {R"({"spec":{"overrides":[{"gates":["SoakTime"],"reason":"x"}]}})", "expires: Required value"},
+          {R"({"spec":{"gates":{"approvals":{"pending":1}}}})", "shadow, enforcing or complete"},
+          {R"({"spec":{"gates":{"approvals":{"enforcing":21}}}})", "less than or equal to 20"},
+          {R"({"spec":{"gates":{"windows":[{"schedule":"@daily","duration":"4h"}]}}})", "five fields"},
+          {R"({"spec":{"gates":{"windows":[{"schedule":"0 2 * *","duration":"4h"}]}}})", "five fields"},
+          {R"({"spec":{"gates":{"windows":[{"schedule":"0 2 * * *","duration":"0s"}]}}})", "more than 0s"},
+          {R"({"spec":{"gates":{"windows":[{"schedule":"0 2 * * *"}]}}})", "duration: Required value"},
+          {R"({"spec":{"gates":{"windows":[{"schedule":"0 2 * * *","duration":"4h","timeZone":"../x"}]}}})",
+           "not the name of a time zone"},
+          {R"({"spec":{"gates":{"checks":[{"name":"a"}]}}})", "exactly one of sql, prometheus and job"},
+          {R"({"spec":{"gates":{"checks":[{"name":"a","sql":{"query":"SELECT true"},"job":{"template":{}}}]}}})",
+           "exactly one of sql, prometheus and job"},
+          {R"({"spec":{"gates":{"checks":[{"name":"a","sql":{"query":"x"}},{"name":"a","sql":{"query":"y"}}]}}})",
+           "Duplicate value"},
+          {R"({"spec":{"gates":{"checks":[{"name":"A b","sql":{"query":"x"}}]}}})", "lower case letters"},
+          {R"({"spec":{"gates":{"checks":[{"name":"a","onFailure":"Rollback","sql":{"query":"x"}}]}}})",
+           "goes with every alone"},
+          {R"({"spec":{"gates":{"checks":[{"name":"a","every":"1s","sql":{"query":"x"}}]}}})", "5s to 24h"},
+          {R"({"spec":{"gates":{"checks":[{"name":"a","phases":["pending"],"sql":{"query":"x"}}]}}})",
+           "Unsupported value"},
+          {R"({"spec":{"gates":{"checks":[{"name":"a","prometheus":{"url":"http://me:secret@p/","query":"up","expect":"== 1"}}]}}})",
+           "without a user"},
+          {R"({"spec":{"gates":{"checks":[{"name":"a","prometheus":{"url":"http://p/","query":"up","expect":"good"}}]}}})",
+           "a comparison and a number"},
       });
 }
 
@@ -319,14 +356,29 @@ TEST(Database, WhatDoesNotWorkYetIsRefused) {
   expect_refused(
       good_database(),
       {
-          {R"({"spec":{"minimumGates":{"approvals":{"enforcing":1}}}})",
-           "spec.minimumGates.approvals is not supported"},
-          {R"({"spec":{"minimumGates":{"windows":[]}}})", "spec.minimumGates.windows is not supported"},
           {R"({"spec":{"minimumGates":{"checks":[]}}})", "spec.minimumGates.checks is not supported"},
           {R"({"spec":{"evidence":{"transactions":{"sql":"x"}}}})",
            "spec.evidence.transactions is not supported"},
-          {R"({"spec":{"posture":{"blockAt":"Critical"}}})", "spec.posture is not supported"},
           {R"({"spec":{"preflight":{"backup":{"maxAge":"24h"}}}})", "spec.preflight is not supported"},
+      });
+}
+
+TEST(Database, FloorsPostureAndChecksAreAccepted) {
+  expect_accepted(
+      good_database(),
+      {
+          R"({"spec":{"minimumGates":{"approvals":{"enforcing":1}}}})",
+          R"({"spec":{"minimumGates":{"windows":[{"schedule":"0 2 * * *","duration":"4h"}]}}})",
+          R"({"spec":{"posture":{"blockAt":"Medium","accepted":[{"check":"IndexNotUsed","reason":"known"}]}}})",
+          R"({"spec":{"checks":{"secretRef":{"name":"main-db-checks"}}}})",
+      });
+  expect_refused(
+      good_database(),
+      {
+          {R"({"spec":{"posture":{"blockAt":"Low"}}})", "Unsupported value"},
+          {R"({"spec":{"posture":{"accepted":[{"check":"X"}]}}})", "reason: Required value"},
+          {R"({"spec":{"checks":{"secretRef":{}}}})", "name: Required value"},
+          {R"({"spec":{"minimumGates":{"approvals":{"later":1}}}})", "shadow, enforcing or complete"},
       });
 }
 

@@ -45,12 +45,24 @@ TEST(WindowGate, R_C4_OutsideItWaitsForTheNextOpening) {
   EXPECT_EQ(gate.passes_at, at("2026-01-16T01:00:00Z"));
   EXPECT_EQ(gate.required, "0 2 * * * for 4h Europe/Berlin");
   EXPECT_EQ(gate.message,
-            "outside the windows: the next opens at 2026-01-16T01:00:00Z (0 2 * * * for 4h Europe/Berlin); "
+            "outside the windows of spec.gates: the next opens at 2026-01-16T01:00:00Z (0 2 * * * for 4h "
+            "Europe/Berlin); "
             "demotions still happen");
   const Plan plan = c.plan();
   EXPECT_EQ(plan.step, StepKind::none);
   EXPECT_EQ(plan.standing, Standing::awaiting_gates);
   EXPECT_EQ(plan.recheck_at, at("2026-01-16T01:00:00Z"));
+}
+
+TEST(WindowGate, OfTheFloorAndOfItsOwnBothMustBeOpen) {
+  Case c;
+  c.policy.minimum_gates.windows.push_back({"0 2 * * *", 4h, "UTC"});
+  EXPECT_EQ(c.gate().state, GateState::waiting);
+  EXPECT_NE(c.gate().message.find("spec.minimumGates of the RlsDatabase"), std::string::npos);
+  c.add("0 12 * * *", 4h);
+  EXPECT_EQ(c.gate().state, GateState::waiting) << "its own is open, the floor's is not";
+  c.policy.minimum_gates.windows.push_back({"0 11 * * *", 2h, "UTC"});
+  EXPECT_EQ(c.gate().state, GateState::passed);
 }
 
 TEST(WindowGate, R_C4_InsideItPassesUntilTheLastMicrosecond) {

@@ -42,10 +42,12 @@ Sources sources() {
     sm.violations = 3;
     sm.gates = kGates;
     sm.soak_remaining = Seconds{90.5};
+    sm.overridden = true;
     ProjectSample odd{.ns = "shop", .database = "main", .project = "a\"b\\"};
     odd.phase = Phase::enforcing;
     odd.violations = 0;
     odd.drift = true;
+    odd.held_by = HeldBy::check;
     if (index == 0) visit(sm);
     if (index == 1) visit(odd);
     if (index == 2) visit(ProjectSample{.ns = "shop", .database = "other", .project = "new"});
@@ -57,6 +59,11 @@ Sources sources() {
     visit({"409", "PUT", 1});
   };
   out.runtimes = [] { return std::vector<RuntimeSample>{{{"shop", "main"}, 2, true}}; };
+  out.rollouts = [] {
+    RolloutSample all{.rollout = {"shop", "all"}, .phases = {1, 2, 0, 3}};
+    all.waves = {{"one", false, 0, 0}, {"two", true, 2, 1}, {"three", false, 0, 0}};
+    return std::vector<RolloutSample>{all};
+  };
   out.queue = [] { return QueueSample{4, 100, 2, Seconds{1.5}}; };
   return out;
 }
@@ -70,6 +77,10 @@ std::string full_scrape(bool projects = true) {
   metrics.reconciled("RlsMigration", ReconcileResult::success, Seconds{0.02}, 5);
   metrics.reconciled("RlsMigration", ReconcileResult::error, Seconds{0.02});
   metrics.transaction(Seconds{0.003});
+  metrics.check(CheckResult::failed);
+  metrics.check(CheckResult::unknown);
+  metrics.check(CheckResult::unknown);
+  metrics.drift(Drift::lowered);
   metrics.database_up({"shop", "main"}, true);
   metrics.database_up({"shop", "other"}, false);
   return metrics.scrape();
@@ -203,6 +214,11 @@ TEST(Metrics, CountWhatHappened) {
            "rls_leader 1\n",
            "rls_operator_info{version=\"0.1.0\"} 1\n",
            "rest_client_requests_total{code=\"409\",method=\"PUT\"} 1\n",
+           "rls_check_results_total{result=\"passed\"} 0\n",
+           "rls_check_results_total{result=\"failed\"} 1\n",
+           "rls_check_results_total{result=\"unknown\"} 2\n",
+           "rls_drift_total{direction=\"raised\"} 0\n",
+           "rls_drift_total{direction=\"lowered\"} 1\n",
            "workqueue_depth 4\n",
            "workqueue_adds_total 100\n",
            "workqueue_retries_total 2\n",
@@ -261,8 +277,55 @@ TEST(Metrics, DatabasesAreSummedUp) {
     EXPECT_THAT(text,
                 HasSubstr("rls_database_gate_blocked" + main + ",gate=\"Evidence\",state=\"Unknown\"} 1\n"));
     EXPECT_THAT(text, HasSubstr("rls_database_drift" + main + "} 1\n"));
+    EXPECT_THAT(text, HasSubstr("rls_database_overridden" + main + "} 1\n"));
+    EXPECT_THAT(text, HasSubstr("rls_database_overridden" + other + "} 0\n"));
+    EXPECT_THAT(text, HasSubstr("rls_database_held" + main + ",by=\"check\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr("rls_database_held" + main + ",by=\"annotation\"} 0\n"));
     EXPECT_EQ(text.find("rls_migration_") == std::string::npos, !projects);
   }
+}
+
+TEST(Metrics, RolloutsAreToldByTheirWaves) {
+  const std::string text = full_scrape(false);
+  const std::string all = R"({namespace="shop",rollout="all")";
+  for (const std::string& line : {
+           "rls_rollout_projects" + all + ",phase=\"pending\"} 1\n",
+           "rls_rollout_projects" + all + ",phase=\"enforcing\"} 0\n",
+           "rls_rollout_projects" + all + ",phase=\"complete\"} 3\n",
+           "rls_rollout_wave_open" + all + ",wave=\"one\"} 0\n",
+           "rls_rollout_wave_open" + all + ",wave=\"two\"} 1\n",
+           "rls_rollout_wave_behind" + all + ",wave=\"two\",state=\"Soaking\"} 2\n",
+           "rls_rollout_wave_behind" + all + ",wave=\"two\",state=\"Waiting\"} 1\n",
+       }) {
+    EXPECT_THAT(text, HasSubstr("\n" + line));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("rls_rollout_wave_behind" + all + ",wave=\"three\"")))
+      << "nobody waits for a closed wave";
+}
+
+TEST(Metrics, OnlyThoseWhoAreHeldOrOverriddenAreAskedOnceMore) {
+  constexpr std::size_t kProjects = 1000;
+  std::size_t asked = 0;
+  Sources many;
+  many.projects = [&asked] {
+    return ProjectSnapshot{kProjects, [&asked](std::size_t index, const auto& visit) {
+                             ++asked;
+                             const std::string name = "project-" + std::to_string(index);
+                             ProjectSample sample{.ns = "shop", .database = "main", .project = name};
+                             if (index == 7) sample.held_by = HeldBy::annotation;
+                             if (index == 999) sample.held_by = HeldBy::database;
+                             if (index == 500) sample.overridden = true;
+                             visit(sample);
+                           }};
+  };
+  Metrics metrics({.version = "0.1.0"});
+  metrics.set_sources(std::move(many));
+  const std::string text = metrics.scrape();
+  EXPECT_EQ(asked, (1 + 5) * kProjects + 3) << "once for the sums, once for each family that all are in";
+  const std::string main = R"({namespace="shop",database="main",project="project-)";
+  EXPECT_THAT(text, HasSubstr("\nrls_migration_overridden" + main + "500\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nrls_migration_held" + main + "7\",by=\"annotation\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nrls_migration_held" + main + "999\",by=\"database\"} 1\n"));
 }
 
 TEST(Metrics, WithoutSourcesThereAreNoSampledFamilies) {

@@ -271,7 +271,7 @@ class FakeExecutor final : public checks::Executor {
     const auto found = outcomes.find(run.check.name);
     return found == outcomes.end() ? checks::unknown("not set") : found->second;
   }
-  Result<void> sweep(const checks::Wanted&) override { return {}; }
+  Result<void> sweep(const checks::Wanted&, const std::stop_token&) override { return {}; }
   std::map<std::string, checks::Outcome> outcomes;
   int runs = 0;
 };

@@ -101,8 +101,8 @@ TEST(Reasons, EveryReasonInTheCodeIsDocumented) {
 }
 
 TEST(Reasons, NothingIsDocumentedThatNoCodeSays) {
-  const std::set<std::string> types = {"Ready", "TargetReached", "Reconciling", "Stalled",
-                                       "Held",  "Drifted",       "Reachable",   "RuntimeReady"};
+  const std::set<std::string> types = {"Ready",   "TargetReached", "Reconciling",  "Stalled",   "Held",
+                                       "Drifted", "Reachable",     "RuntimeReady", "Overridden"};
   const auto said = reasons_in_code();
   for (const std::string& name : documented()) {
     // AlreadyExists is a constant of its own in status_error.cpp.
