@@ -1,5 +1,8 @@
 // rlsctl: parse, run.
 
+#include <unistd.h>
+
+#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <variant>
@@ -17,5 +20,8 @@ int main(int argc, char** argv) {
     (exit->code == 0 ? std::cout : std::cerr) << exit->text;
     return exit->code;
   }
-  return rls::ctl::run(std::get<rls::ctl::Command>(parsed), std::cout, std::cerr);
+  const char* const no_color = std::getenv("NO_COLOR");
+  const bool colours = ::isatty(STDOUT_FILENO) != 0 && (no_color == nullptr || *no_color == '\0');
+  const bool asks = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
+  return rls::ctl::run(std::get<rls::ctl::Command>(parsed), {std::cin, std::cout, std::cerr, asks, colours});
 }

@@ -1,68 +1,20 @@
 #include "controller/ctl/commands.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 
 #include "controller/api/json_writer.hpp"
 #include "controller/base/log.hpp"
-#include "controller/base/text.hpp"
-#include "controller/kube/client.hpp"
-#include "controller/kube/cpprest_transport.hpp"
+#include "controller/ctl/migrations.hpp"
+#include "controller/ctl/reach.hpp"
+#include "controller/ctl/report.hpp"
 #include "controller/postgres/bootstrap.hpp"
-#include "controller/postgres/maintenance.hpp"
-#include "controller/reconcile/secret.hpp"
 
 namespace rls::ctl {
 namespace {
 
-/// The connection as the RlsDatabase's Secret has it.
-Result<postgres::ConnectionSecret> secret_of(const Target& target, Seam& seam) {
-  kube::initialize_http_library();
-  const kube::ClientOptions options{.kubeconfig = target.kubeconfig, .context = target.context};
-  auto client = kube::make_client(options, seam);
-  if (!client) return client.error();
-  const api::ObjectName name{target.ns.empty() ? kube::default_namespace(options) : target.ns,
-                             target.database};
-  const auto json = (*client)->get({std::string(api::kGroupVersion), "rlsdatabases", name.ns}, name);
-  if (!json) return json.error();
-  const auto database = api::decode_database(*json);
-  if (!database) return database.error();
-  return reconcile::read_secret(**client, *database);
-}
-
-Result<postgres::ConnectionSecret> read_file(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return terminal("UnreadableFile", "cannot read " + quoted(path) + " (--uri-file)");
-  std::string uri((std::istreambuf_iterator<char>(file)), {});
-  while (!uri.empty() && (uri.back() == '\n' || uri.back() == '\r')) uri.pop_back();
-  return postgres::ConnectionSecret{std::move(uri), {}};
-}
-
-Result<postgres::ConnectionSecret> connection_secret(const Target& target, Seam& seam) {
-  if (!target.uri_file.empty()) return read_file(target.uri_file);
-  const char* const uri = std::getenv("RLSCTL_DATABASE_URI");
-  if (uri != nullptr && *uri != '\0' && target.database.empty()) return postgres::ConnectionSecret{uri, {}};
-  if (target.database.empty()) {
-    return terminal("NoDatabase",
-                    "which database? give --database NAME, --uri-file FILE or RLSCTL_DATABASE_URI");
-  }
-  return secret_of(target, seam);
-}
-
-Result<std::unique_ptr<postgres::Maintenance>> connect(const Target& target, Seam& seam) {
-  auto secret = connection_secret(target, seam);
-  if (!secret) return secret.error();
-  log::add_secret(secret->uri);
-  auto settings = postgres::parse_connection_settings(secret->uri, secret->ca);
-  if (!settings) return settings.error();
-  return postgres::Maintenance::connect(*settings, {}, seam);
-}
-
 class Runner {
  public:
-  Runner(std::ostream& out, std::ostream& err) : out_(out), err_(err) {}
+  explicit Runner(const Terminal& terminal) : terminal_(terminal), out_(terminal.out), err_(terminal.err) {}
 
   int operator()(const BootstrapSql& command) {
     out_ << postgres::bootstrap_sql(
@@ -116,15 +68,24 @@ class Runner {
     });
   }
 
+  int operator()(const Approve& command) { return end(approve(command, terminal_)); }
+  int operator()(const Resume& command) { return end(resume(command, terminal_)); }
+  int operator()(const Rollback& command) { return end(rollback(command, terminal_)); }
+  int operator()(const Status& command) { return end(status(command, terminal_)); }
+  int operator()(const Explain& command) { return end(explain(command, terminal_)); }
+
  private:
+  int end(const Result<void>& done) {
+    if (done) return 0;
+    err_ << "✗ " << done.error().reason << ": " << printable(log::redacted(done.error().message)) << "\n";
+    return 1;
+  }
+
   template <class Do>
   int with(const Target& target, const Do& act) {
     Seam seam;
     auto database = connect(target, seam);
-    const Result<void> done = database ? act(**database) : Result<void>(database.error());
-    if (done) return 0;
-    err_ << "✗ " << done.error().reason << ": " << log::redacted(done.error().message) << "\n";
-    return 1;
+    return end(database ? act(**database) : Result<void>(database.error()));
   }
 
   void write(const postgres::ViolationKind& kind) {
@@ -161,26 +122,17 @@ class Runner {
     out_ << json.take() << "\n";
   }
 
-  /// What applications chose must not steer the terminal.
-  static std::string printable(std::string_view text) {
-    std::string out = api::well_formed(text);
-    std::replace_if(
-        out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; },
-        '?');
-    return out;
-  }
   static std::string shown_project(const postgres::ViolationKind& kind) {
     return kind.project.empty() ? "(no context)" : printable(kind.project);
   }
 
+  const Terminal& terminal_;
   std::ostream& out_;
   std::ostream& err_;
 };
 
 }  // namespace
 
-int run(const Command& command, std::ostream& out, std::ostream& err) {
-  return std::visit(Runner(out, err), command);
-}
+int run(const Command& command, const Terminal& terminal) { return std::visit(Runner(terminal), command); }
 
 }  // namespace rls::ctl

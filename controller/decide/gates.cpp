@@ -68,7 +68,10 @@ void pass_over(const GateInput& input, GateResult& result) {
   result.state = api::GateState::overridden;
   result.message = "overridden until " + format_rfc3339_seconds(found->expires) + ": " +
                    quoted(found->reason, 200) + "; else: " + result.message;
-  result.passes_at = found->expires;
+  // It may pass by itself before the override ends.
+  const bool passes_before =
+      result.passes_at && *result.passes_at > input.observed.now && *result.passes_at < found->expires;
+  if (!passes_before) result.passes_at = found->expires;
 }
 
 }  // namespace

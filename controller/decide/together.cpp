@@ -33,8 +33,8 @@ GroupMember standing_of(const Candidate& peer, const Plan& alone, Phase to) {
   GroupMember out{.project = peer.migration->spec.project, .state = GroupMember::State::waiting, .why = {}};
   const Observation& seen = *peer.observed;
   const bool looked = seen.database == DatabaseState::ok && seen.project_known && !seen.conflict_with_older;
-  // What somebody else raised has not arrived.
-  if (looked && !alone.drifted && seen.phase >= to && alone.step != StepKind::down) {
+  // What somebody else raised has not arrived; what somebody lowered had.
+  if (looked && std::min(seen.phase, seen.last_ours) >= to && alone.step != StepKind::down) {
     out.state = GroupMember::State::ready;
   } else if (looked && alone.step == StepKind::up && alone.to == to) {
     out.state = GroupMember::State::ready;
@@ -116,9 +116,28 @@ class Groups {
       if (plans_[i].step == StepKind::up)
         plans_[i].group = candidates_[units_.root(i)].migration->spec.project;
     }
+    for (const auto& [i, group] : groups) wait_for_counts(i);
   }
 
  private:
+  /// Nobody goes while another, who would go along, is still to be counted exactly.
+  void wait_for_counts(std::size_t i) {
+    Plan& plan = plans_[i];
+    if (plan.step != StepKind::up) return;
+    const auto& unit = members_.at(units_.root(i));
+    const bool uncounted = std::any_of(unit.begin(), unit.end(), [&](std::size_t peer) {
+      return plans_[peer].needs_exact_count && next_phase(candidates_[peer].observed->phase) == plan.to;
+    });
+    if (!uncounted) return;
+    plan.message = "counting the violations of its group before going up to " + name_of(plan.to);
+    plan.step = StepKind::none;
+    plan.to = Phase::pending;
+    plan.step_reason.clear();
+    plan.group.clear();
+    plan.standing = Standing::awaiting_gates;
+    plan.needs_exact_count = true;
+  }
+
   /// `i` names `peer`. Only where that one agrees do they go together.
   void meet(std::size_t i, const std::string& peer) {
     const auto found = by_project_.find(peer);

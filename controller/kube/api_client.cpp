@@ -150,6 +150,32 @@ Result<std::string> ApiClient::list_metadata(const Resource& resource, std::stri
   return status_error(std::move(*reply), {"list", resource.group_version, resource.plural, resource.ns});
 }
 
+Result<std::vector<std::string>> ApiClient::list(const Resource& resource,
+                                                 std::chrono::milliseconds timeout) {
+  assert(!transport_->on_library_thread());
+  std::vector<std::string> objects;
+  std::string continue_token;
+  do {
+    Request request;
+    request.path = resource.path() + "?limit=" + std::to_string(tuning_.page_limit);
+    if (!continue_token.empty()) request.path += "&continue=" + percent_encoded(continue_token);
+    request.timeout = timeout;
+    request.what = "LIST " + resource.plural;
+    auto reply = calls_.wait(std::move(request), {});
+    if (!reply) return reply.error();
+    if (!is_success(reply->status)) {
+      Error error =
+          status_error(std::move(*reply), {"list", resource.group_version, resource.plural, resource.ns});
+      return error.reason == "NotFound" ? resource_not_installed(resource, error) : error;
+    }
+    const auto page = decode_list_page(reply->body);
+    if (!page) return page.error();
+    for (const std::string_view item : page->items) objects.emplace_back(item);
+    continue_token = page->continue_token;
+  } while (!continue_token.empty());
+  return objects;
+}
+
 Result<void> ApiClient::delete_object(const Resource& resource, const api::ObjectName& name,
                                       std::string_view uid, std::chrono::milliseconds timeout) {
   assert(!transport_->on_library_thread());

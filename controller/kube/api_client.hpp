@@ -24,6 +24,7 @@ class ApiClient final : public Client {
                            std::string body, std::chrono::milliseconds timeout) override;
   Result<std::string> list_metadata(const Resource& resource, std::string_view labels,
                                     std::chrono::milliseconds timeout) override;
+  Result<std::vector<std::string>> list(const Resource& resource, std::chrono::milliseconds timeout) override;
   Result<void> delete_object(const Resource& resource, const api::ObjectName& name, std::string_view uid,
                              std::chrono::milliseconds timeout) override;
   void list_and_watch(const Resource& resource, ObjectSink& sink, std::function<void()> synced,

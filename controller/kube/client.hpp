@@ -86,6 +86,12 @@ class Client {
   virtual Result<std::string> list_metadata(const Resource& resource, std::string_view labels,
                                             std::chrono::milliseconds timeout) = 0;
 
+  /// The JSON of all objects of `resource`, page by page and whole: for a person who waits, not for caches.
+  /// Blocks for `timeout` a page at most. Errors as of `get`; ResourceNotInstalled (terminal) where the API
+  /// server does not know the kind; Expired (transient) where it changed too much between two pages.
+  virtual Result<std::vector<std::string>> list(const Resource& resource,
+                                                std::chrono::milliseconds timeout) = 0;
+
   /// Deletes one object, and in the background what it owns, where it still is the one with this `uid`.
   /// Blocks for `timeout` at most. Errors as of `get`; Conflict (conflict): the name is another object's now.
   virtual Result<void> delete_object(const Resource& resource, const api::ObjectName& name,

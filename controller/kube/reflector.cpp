@@ -173,12 +173,7 @@ Happening Reflector::refused(Response response, const char* verb) {
   const auto retry_after = response.retry_after;
   Error error =
       status_error(std::move(response), {verb, resource_.group_version, resource_.plural, resource_.ns});
-  if (error.reason == "NotFound") {
-    error = terminal("ResourceNotInstalled", "the API server does not know " + where() +
-                                                 ": install the CustomResourceDefinitions (crds/) of this "
-                                                 "version. " +
-                                                 error.message);
-  }
+  if (error.reason == "NotFound") error = resource_not_installed(resource_, error);
   return failed(error, retry_after);
 }
 

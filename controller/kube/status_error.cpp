@@ -100,4 +100,12 @@ Error status_error(Response response, const Asked& asked) {
   return error;
 }
 
+Error resource_not_installed(const Resource& resource, const Error& not_found) {
+  return terminal("ResourceNotInstalled", "the API server does not know " + resource.plural + " (" +
+                                              resource.group_version +
+                                              "): install the CustomResourceDefinitions (crds/) of this "
+                                              "version. " +
+                                              not_found.message);
+}
+
 }  // namespace rls::kube

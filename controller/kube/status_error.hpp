@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "controller/base/result.hpp"
+#include "controller/kube/client.hpp"
 #include "controller/kube/transport.hpp"
 
 namespace rls::kube {
@@ -25,5 +26,8 @@ struct Asked {
 /// what was asked and quotes the server, without secrets, cut to 512 bytes. Forbidden names the RBAC rule
 /// that is missing, where RBAC it was. 429 and 503 carry the server's Retry-After.
 Error status_error(Response response, const Asked& asked);
+
+/// NotFound of a whole collection: the kind is not there.
+Error resource_not_installed(const Resource& resource, const Error& not_found);
 
 }  // namespace rls::kube

@@ -24,9 +24,14 @@ class ManagedMaintenance final : public Maintenance {
   Result<std::vector<ViolationKind>> kinds(const std::string& project, bool unreviewed) override;
   Result<std::int64_t> review(std::span<const std::string> fingerprints, const std::string& verdict,
                               const std::string& by, const std::string& comment) override;
+  Result<void> hold(const std::string& project, Phase to, const std::string& reason, const std::string& by,
+                    const std::string& resumed) override;
 
  private:
   Result<void> must_be_installed();
+  Result<bool> is_there(const std::string& table);
+  Result<void> must_be_known(const std::string& project);
+  Result<void> must_not_loosen(const std::string& project, Phase to);
   Result<void> unprotect(const std::string& relid, const std::string& name, const std::string& column);
   Result<void> remove(const std::string& schema);
 
@@ -182,6 +187,93 @@ Result<std::int64_t> ManagedMaintenance::review(std::span<const std::string> fin
   }
   if (auto committed = transaction.commit_repeatable(kDoing); !committed) return committed.error();
   return reviewed;
+}
+
+Result<bool> ManagedMaintenance::is_there(const std::string& table) {
+  const std::array<std::string, 1> parameters = {table};
+  const Reply there = connection_->run("table_there", "SELECT to_regclass($1) IS NOT NULL", parameters);
+  if (!there.ok()) return to_error(*there.failure, "look for " + table);
+  return there.rows.boolean(0, 0);
+}
+
+/// The operator ledgers a project when it sees it first; a registered one it may not have looked at yet.
+Result<void> ManagedMaintenance::must_be_known(const std::string& project) {
+  constexpr std::string_view kDoing = "look for the project";
+  if (const std::string problem = why_no_name(project, hello_.utf8); !problem.empty())
+    return terminal("UnknownProject", "project " + quoted(project) + " " + problem);
+  const std::array<std::string, 1> parameters = {project};
+  const Reply seen = connection_->run(
+      "ledgered", "SELECT EXISTS (SELECT FROM rls_operator.transition WHERE project_id = $1)", parameters);
+  if (!seen.ok()) return to_error(*seen.failure, kDoing);
+  if (seen.rows.boolean(0, 0)) return {};
+  const auto managed = is_there("rls_operator.runtime");
+  if (!managed) return managed.error();
+  if (*managed) {
+    const Reply runtime = connection_->script("runtime_schema", "SELECT schema FROM rls_operator.runtime");
+    if (!runtime.ok()) return to_error(*runtime.failure, kDoing);
+    if (runtime.rows.size() > 0) {
+      const std::string query =
+          with_schema("SELECT EXISTS (SELECT FROM {{schema}}.project_registry WHERE project_id = $1)",
+                      runtime.rows.text(0, 0));
+      const Reply registered = connection_->run("registered", query, parameters);
+      if (!registered.ok()) return to_error(*registered.failure, kDoing);
+      if (registered.rows.boolean(0, 0)) return {};
+    }
+  }
+  return terminal("UnknownProject", "the operator knows no project " + quoted(project) + " in database " +
+                                        hello_.database + ": look at how it is written");
+}
+
+Result<void> ManagedMaintenance::must_not_loosen(const std::string& project, Phase to) {
+  const std::array<std::string, 1> parameters = {project};
+  const Reply reply = connection_->run(
+      "hold_now", "SELECT phase, by FROM rls_operator.hold WHERE project_id = $1 FOR UPDATE", parameters);
+  if (!reply.ok()) return to_error(*reply.failure, "read rls_operator.hold");
+  if (reply.rows.size() == 0) return {};
+  const auto held = parse_phase(reply.rows.text(0, 0));
+  if (!held || *held >= to) return {};
+  return terminal("HeldLower", "project " + quoted(project) + " is held at " + std::string(to_string(*held)) +
+                                   " already, by " + quoted(reply.rows.text(0, 1), 60) + ": a hold at " +
+                                   std::string(to_string(to)) +
+                                   " would let it climb; resume it first, if that is wanted");
+}
+
+Result<void> ManagedMaintenance::hold(const std::string& project, Phase to, const std::string& reason,
+                                      const std::string& by, const std::string& resumed) {
+  constexpr std::string_view kDoing = "set the hold";
+  const auto there = is_there("rls_operator.hold");
+  if (!there) return there.error();
+  if (!*there) {
+    return terminal("MissingTable", "database " + hello_.database +
+                                        " has no table rls_operator.hold: no operator was ever here, so "
+                                        "there is nothing to hold");
+  }
+  const auto remembers = is_there("rls_operator.resumed");
+  if (!remembers) return remembers.error();
+  if (auto known = must_be_known(project); !known) return known.error();
+
+  Transaction transaction(*connection_, timeouts_);
+  if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
+  if (auto tighter = must_not_loosen(project, to); !tighter) return tighter.error();
+  const std::array<std::string, 3> held = {project, std::string(to_string(to)), reason};
+  const Reply set = connection_->run("hold", "SELECT rls_operator.hold($1, $2, $3)", held);
+  if (!set.ok()) return to_error(*set.failure, kDoing);
+  if (!by.empty()) {
+    const std::array<std::string, 2> person = {project, by};
+    const Reply named =
+        connection_->run("hold_by", "UPDATE rls_operator.hold SET by = $2 WHERE project_id = $1", person);
+    if (!named.ok()) return to_error(*named.failure, kDoing);
+  }
+  if (!resumed.empty() && *remembers) {
+    const std::array<std::string, 2> value = {project, resumed};
+    const Reply counted = connection_->run(
+        "resume_counted",
+        "INSERT INTO rls_operator.resumed (project_id, value) VALUES ($1, $2) "
+        "ON CONFLICT (project_id) DO UPDATE SET value = excluded.value, at = clock_timestamp()",
+        value);
+    if (!counted.ok()) return to_error(*counted.failure, kDoing);
+  }
+  return transaction.commit_repeatable(kDoing);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/api/phase.hpp"
 #include "controller/base/result.hpp"
 #include "controller/base/seam.hpp"
 #include "controller/base/time.hpp"
@@ -57,6 +58,13 @@ class Maintenance {
   /// nothing is written, where one of them is not there.
   virtual Result<std::int64_t> review(std::span<const std::string> fingerprints, const std::string& verdict,
                                       const std::string& by, const std::string& comment) = 0;
+
+  /// The brake (R-A4): the project goes down to `to` at once and stays there until somebody resumes it. An
+  /// annotation `resume` of before, `resumed`, is counted as followed: it does not clear this hold. `by`
+  /// empty: the role that is connected. Terminal, and nothing is written: UnknownProject; HeldLower where it
+  /// is held below `to` already, which this would loosen; MissingTable where no operator ever was here.
+  virtual Result<void> hold(const std::string& project, Phase to, const std::string& reason,
+                            const std::string& by, const std::string& resumed) = 0;
 };
 
 }  // namespace rls::postgres

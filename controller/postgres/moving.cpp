@@ -387,7 +387,11 @@ Mover::Ended Mover::write_carefully(std::span<const Chosen> rows) {
     return std::nullopt;
   }
   std::size_t half = end_of_unit(rows, 0);
-  while (half < rows.size() / 2) half = end_of_unit(rows, half);
+  // Never all of them: a large group at the end would else be tried again and again.
+  for (std::size_t next = end_of_unit(rows, half); half < rows.size() / 2 && next < rows.size();
+       next = end_of_unit(rows, half)) {
+    half = next;
+  }
   if (auto ended = write_carefully(rows.first(half))) return ended;
   return write_carefully(rows.subspan(half));
 }
@@ -431,11 +435,19 @@ Attempt Mover::finish() {
   const auto failed = transaction_.commit();
   if (!failed) return std::move(results_);
   if (failed->in_doubt) {
-    InDoubt doubt{.backend = backend_, .projects = {}, .ledger_ids = {}, .if_committed = {}, .if_not = {}};
+    InDoubt doubt{.backend = backend_,
+                  .projects = {},
+                  .ledger_ids = {},
+                  .resumed = {},
+                  .if_committed = {},
+                  .if_not = {}};
     for (const Chosen& row : chosen_) {
-      if (results_[row.index].outcome != MoveOutcome::moved || !results_[row.index].entry) continue;
-      doubt.projects.push_back(moves_[row.index].project);
-      doubt.ledger_ids.push_back(results_[row.index].entry->id);
+      const Move& move = moves_[row.index];
+      const MoveResult& result = results_[row.index];
+      if (result.outcome != MoveOutcome::moved) continue;
+      doubt.projects.push_back(move.project);
+      if (result.entry) doubt.ledger_ids.push_back(result.entry->id);
+      if (!move.resume.empty()) doubt.resumed.emplace_back(move.project, move.resume);
     }
     doubt.if_committed = std::move(results_);
     doubt.if_not = to_error(failed->failure, kDoing);
@@ -465,10 +477,16 @@ Result<bool> was_committed(OpenDatabase& database, const InDoubt& doubt) {
   if (const auto failure = transaction.begin()) return to_error(*failure, kFinding);
   // Whoever gets these locks comes after the old transaction, however it ended.
   if (const auto failure = lock_projects(database, doubt.projects)) return to_error(*failure, kFinding);
-  const std::array<std::string, 1> ids = {array_text(doubt.ledger_ids)};
-  const Reply reply = database.connection.run("read_ledger", sql::read_ledger, ids);
+  ArrayText project, value;
+  for (const auto& [resumed, by] : doubt.resumed) {
+    project.add(resumed);
+    value.add(by);
+  }
+  const std::array<std::string, 3> traces = {array_text(doubt.ledger_ids), project.take(), value.take()};
+  const Reply reply = database.connection.run("read_ledger", sql::read_ledger, traces);
   if (!reply.ok()) return to_error(*reply.failure, kFinding);
-  return reply.rows.integer(0, 0) == static_cast<std::int64_t>(doubt.ledger_ids.size());
+  return reply.rows.integer(0, 0) ==
+         static_cast<std::int64_t>(doubt.ledger_ids.size() + doubt.resumed.size());
 }
 
 }  // namespace rls::postgres

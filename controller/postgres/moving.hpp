@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -14,10 +15,11 @@ namespace rls::postgres {
 /// A transaction whose COMMIT was sent and not answered.
 struct InDoubt {
   Backend backend;
-  std::vector<std::string> projects;     ///< the moved ones
-  std::vector<std::string> ledger_ids;   ///< theirs
-  std::vector<MoveResult> if_committed;  ///< what to report then
-  Error if_not;                          ///< and what where it was not
+  std::vector<std::string> projects;                         ///< the moved ones
+  std::vector<std::string> ledger_ids;                       ///< theirs
+  std::vector<std::pair<std::string, std::string>> resumed;  ///< of which a hold was cleared, and by what
+  std::vector<MoveResult> if_committed;                      ///< what to report then
+  Error if_not;                                              ///< and what where it was not
 };
 
 /// The audit table refused our rows: do without from now on.

@@ -185,6 +185,13 @@ Bound look(kube::Client& client, std::string_view yaml) {
 
 }  // namespace
 
+AdmissionState not_looked_yet() {
+  const std::string why = "the admission policies have not been looked at yet";
+  AdmissionState state;
+  state.why_not_approvals = state.why_not_overrides = state.why_not_jobs = why;
+  return state;
+}
+
 AdmissionState read_admission(kube::Client& client) {
   AdmissionState state;
   Bound approvals = look(client, shipped_approvals);

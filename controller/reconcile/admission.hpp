@@ -27,6 +27,9 @@ struct AdmissionState {
   bool operator==(const AdmissionState&) const = default;
 };
 
+/// Before the first look: nothing is bound.
+AdmissionState not_looked_yet();
+
 /// Asks the API server for the three policies and bindings. Bound is a policy that says what this version
 /// ships, word for word, and that a binding denies by, everywhere. Anything else, and whatever cannot be
 /// read, is not (fails closed). Six GETs; blocks: ask once in a while, not for each object.

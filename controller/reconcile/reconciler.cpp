@@ -245,8 +245,14 @@ std::optional<Error> Reconciler::work_on(Sessions::Open& open, const api::Object
     decide_for(all, policy);
     if (auto error = count_exactly(open, all, policy)) return error;
     std::vector<Item*> due, moved;
-    for (Item* item : pending) {
-      if (item->outcome.plan.step != decide::StepKind::none) due.push_back(item);
+    std::set<Item*> looked(pending.begin(), pending.end());
+    std::set<std::string_view> groups;
+    for (const Item* item : pending) groups.insert(item->outcome.plan.group);
+    groups.erase("");
+    // With all of their groups, also with who was there before and waited.
+    for (Item* item : all) {
+      if (item->outcome.plan.step == decide::StepKind::none) continue;
+      if (looked.contains(item) || groups.contains(item->outcome.plan.group)) due.push_back(item);
     }
     if (round == kRounds) break;
     if (auto error = move_all(open, items, std::move(due), moved)) return error;
@@ -353,25 +359,30 @@ std::vector<std::optional<Phase>> Reconciler::decide_again(std::vector<Item>& it
   std::vector<decide::Candidate> candidates;
   std::vector<std::size_t> asked;
   std::set<std::string> peers;
+  const auto add_peers_of = [&](const api::RlsMigration& migration,
+                                const std::optional<decide::WaveState>& wave) {
+    for (std::string& peer : decide::peers_of(migration, wave)) peers.insert(std::move(peer));
+  };
   for (std::size_t k = 0; k < looks.size(); ++k) {
     const Item& item = *moving[looks[k].move];
     fresh[k] = caches_.migrations.get(item.migration->meta.name);
     if (fresh[k] == nullptr || fresh[k]->meta.uid != item.migration->meta.uid) continue;
     surroundings_.fill(*fresh[k], looks[k].observed);
-    for (std::string& peer : decide::peers_of(*fresh[k], looks[k].observed.wave))
-      peers.insert(std::move(peer));
+    add_peers_of(*fresh[k], looks[k].observed.wave);
     candidates.push_back({fresh[k].get(), &looks[k].observed});
     asked.push_back(k);
   }
-  // Those of the groups that do not move now, as they were seen a moment ago.
+  // Those of the groups that do not move now, as they were seen a moment ago; and whom these go with.
   std::vector<decide::Observation> others;
-  if (!peers.empty()) {
-    others.reserve(items.size());
+  others.reserve(items.size());
+  std::set<const Item*> there(moving.begin(), moving.end());
+  for (std::size_t known = 0; known != peers.size();) {
+    known = peers.size();
     for (const Item& item : items) {
-      const bool moves = std::find(moving.begin(), moving.end(), &item) != moving.end();
-      if (moves || !peers.contains(item.migration->spec.project)) continue;
+      if (!peers.contains(item.migration->spec.project) || !there.insert(&item).second) continue;
       others.push_back(item.outcome.observed);
       candidates.push_back({item.migration.get(), &others.back()});
+      add_peers_of(*item.migration, others.back().wave);
     }
   }
   const std::vector<decide::Plan> plans = decide::decide_all(candidates, database->spec.policy);

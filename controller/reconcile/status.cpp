@@ -112,7 +112,9 @@ bool same_but_counters(const api::MigrationStatus& a, const api::MigrationStatus
     status.eligible_at.reset();
     for (api::GateStatus& gate : status.gates) {
       gate.observed.clear();
-      gate.message.clear();
+      // When the last violation was, or what value a check found. All other messages say what is waited for.
+      const bool found_value = gate.name == "Checks" && gate.state == api::GateState::blocked;
+      if (gate.name == "SoakTime" || found_value) gate.message.clear();
     }
     return status;
   };

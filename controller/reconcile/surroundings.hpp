@@ -52,7 +52,7 @@ class Surroundings {
   Waves& waves_;
   checks::Board& board_;
   mutable std::mutex mutex_;  // guards what stands below
-  std::shared_ptr<const AdmissionState> admission_ = std::make_shared<AdmissionState>();
+  std::shared_ptr<const AdmissionState> admission_ = std::make_shared<AdmissionState>(not_looked_yet());
   std::unordered_map<api::ObjectName, decide::Posture> posture_;
 };
 

@@ -149,7 +149,7 @@ subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-sy
 World::~World() {
   operator_.reset();
   run({kubectl_program(), "delete", "namespace", ns_, "--wait=false"});
-  run({kubectl_program(), "-n", ns_, "delete", "rlsm,rlsdb,secret", "--all", "--wait=false"});
+  run({kubectl_program(), "-n", ns_, "delete", "rlsro,rlsm,rlsa,rlsdb,secret", "--all", "--wait=false"});
   run({"psql", "-qX", admin_uri_, "-c", "DROP DATABASE IF EXISTS \"" + database_ + "\" WITH (FORCE)"});
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
@@ -364,7 +364,7 @@ bool World::eventually(const std::function<bool()>& holds, std::chrono::seconds 
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (!holds()) {
     if (std::chrono::steady_clock::now() > deadline) {
-      std::cerr << kubectl({"get", "rlsdb,rlsm", "-o", "yaml"}).out << sql("TABLE rls_migration_status")
+      std::cerr << kubectl({"get", "rlsdb,rlsm,rlsro,rlsa", "-o", "yaml"}).out << sql("TABLE rls_migration_status")
                 << "\n"
                 << (operator_ ? operator_->process().log() : "");
       return false;

@@ -38,9 +38,9 @@ void windows(const GateInput& input, const std::vector<api::WindowSpec>& windows
     result.message = whose + ": " + state.error().message;
     return;
   }
+  result.passes_at = state->changes_at;
   if (state->open) return;
   result.state = api::GateState::waiting;
-  result.passes_at = state->changes_at;
   for (const api::WindowSpec& window : windows) {
     result.required += (result.required.empty() ? "" : ", or ") + text_of(window);
   }

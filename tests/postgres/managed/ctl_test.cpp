@@ -115,5 +115,63 @@ TEST_F(Rlsctl, WhatSomebodyElseBuiltOnItIsNotTakenAway) {
   EXPECT_EQ(value("SELECT count(*) FROM public.who"), "4");
 }
 
+TEST_F(Rlsctl, RollsAProjectBackWithoutKubernetes) {
+  Output output = rlsctl({"rollback", "--project", "a", "--to", "shadow", "--reason", "r"});
+  EXPECT_EQ(output.exit_code, 1);
+  EXPECT_THAT(output.out, HasSubstr("✗ MissingTable"));
+  open();
+  tend();
+  bring("a", Phase::enforcing);
+  output =
+      rlsctl({"rollback", "--project", "a", "--to", "shadow", "--reason", "it's \"bad\"", "--by", "ann"});
+  EXPECT_EQ(output.exit_code, 0) << output.out;
+  EXPECT_THAT(output.out, HasSubstr("✓ a is held at shadow in the database"));
+  EXPECT_EQ(
+      value("SELECT phase || ' ' || by || ': ' || reason FROM rls_operator.hold WHERE project_id = 'a'"),
+      "shadow ann: it's \"bad\"");
+  const auto hold = see("a").hold;
+  ASSERT_TRUE(hold);
+  EXPECT_EQ(hold->at, Phase::shadow);
+  EXPECT_EQ(hold->by, "ann");
+}
+
+TEST_F(Rlsctl, ABrakeIsTightenedAndNeverLoosened) {
+  open();
+  tend();
+  bring("a", Phase::enforcing);
+  const auto at = [&](const std::string& phase) {
+    return rlsctl({"rollback", "--project", "a", "--to", phase, "--reason", "r", "--by", "ann"});
+  };
+  EXPECT_EQ(at("shadow").exit_code, 0);
+  EXPECT_EQ(at("pending").exit_code, 0);
+  const Output looser = at("enforcing");
+  EXPECT_EQ(looser.exit_code, 1);
+  EXPECT_THAT(looser.out, HasSubstr("✗ HeldLower: project \"a\" is held at pending already, by \"ann\""));
+  EXPECT_EQ(value("SELECT phase FROM rls_operator.hold"), "pending");
+}
+
+TEST_F(Rlsctl, OnlyAProjectThatIsKnownIsHeld) {
+  open();
+  tend();
+  // Registered, and not looked at by anybody yet.
+  sql("INSERT INTO rls.project_registry (project_id) VALUES ('fresh') ON CONFLICT DO NOTHING");
+  EXPECT_EQ(rlsctl({"rollback", "--project", "fresh", "--to", "pending", "--reason", "r"}).exit_code, 0);
+  const Output unknown = rlsctl({"rollback", "--project", "frehs", "--to", "pending", "--reason", "r"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.out, HasSubstr("✗ UnknownProject: the operator knows no project \"frehs\""));
+  EXPECT_EQ(value("SELECT string_agg(project_id, ' ') FROM rls_operator.hold"), "fresh");
+}
+
+TEST_F(Rlsctl, NoPersonPassesForACheck) {
+  open();
+  tend();
+  bring("a", Phase::shadow);
+  const Output output =
+      rlsctl({"rollback", "--project", "a", "--to", "pending", "--reason", "r", "--by", "check errors"});
+  EXPECT_EQ(output.exit_code, 1);
+  EXPECT_THAT(output.out, HasSubstr("would look like a check's hold"));
+  EXPECT_EQ(value("SELECT count(*) FROM rls_operator.hold"), "0");
+}
+
 }  // namespace
 }  // namespace rls::postgres

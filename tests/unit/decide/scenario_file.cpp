@@ -95,13 +95,40 @@ void read_spec(const YAML::Node& spec, Scenario& row) {
   }
 }
 
+void read_floor(const YAML::Node& node, Scenario& row) {
+  note_unknown(node, "minimumGates.",
+               {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review", "approvals"},
+               row.later);
+  api::MinimumGates& floor = row.policy.minimum_gates;
+  if (node["shadowSoak"]) floor.shadow_soak = duration_of(node["shadowSoak"]);
+  if (node["enforcingSoak"]) floor.enforcing_soak = duration_of(node["enforcingSoak"]);
+  if (node["maxViolations"]) floor.max_violations = node["maxViolations"].as<std::int64_t>();
+  if (node["minTransactions"]) floor.min_transactions = node["minTransactions"].as<std::int64_t>();
+  if (node["review"]) floor.review_required = node["review"].as<std::string>() == "Required";
+  for (const auto& approval : node["approvals"])
+    floor.approvals[phase_of(approval.first)] = approval.second.as<std::int64_t>();
+}
+
 DatabaseState database_of(const std::string& text) {
   if (text == "ok") return DatabaseState::ok;
   if (text == "unreachable") return DatabaseState::unreachable;
   if (text == "standby") return DatabaseState::not_primary;
   if (text == "otherSystem") return DatabaseState::changed;
   if (text == "claimed") return DatabaseState::claimed;
+  if (text == "unusable") return DatabaseState::unusable;
   throw std::runtime_error("not a database state: " + text);
+}
+
+std::string reason_of(DatabaseState state) {
+  switch (state) {
+    case DatabaseState::ok: return "";
+    case DatabaseState::unreachable: return "DatabaseUnreachable";
+    case DatabaseState::not_primary: return "NotPrimary";
+    case DatabaseState::changed: return "DatabaseChanged";
+    case DatabaseState::claimed: return "Claimed";
+    case DatabaseState::unusable: return "MissingTable";
+  }
+  return "";
 }
 
 void read_observed(const YAML::Node& seen, Scenario& row) {
@@ -128,24 +155,31 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
                 "group",
                 "checks",
                 "wave",
-                "resumed"},
+                "resumed",
+                "managed",
+                "notOkFor",
+                "recordedSince"},
                row.later);
   Observation& out = row.observed;
-  out.managed = true;
+  out.managed = !seen["managed"] || seen["managed"].as<bool>();
   out.transactions = 5000;
   if (const YAML::Node transactions = seen["transactions"]) {
     out.transactions.reset();
     if (transactions.as<std::string>() != "unknown") out.transactions = transactions.as<std::int64_t>();
   }
   out.database = seen["database"] ? database_of(seen["database"].as<std::string>()) : DatabaseState::ok;
+  out.database_reason = reason_of(out.database);
+  if (seen["notOkFor"]) out.not_ok_for = duration_of(seen["notOkFor"]);
   out.project_known = !seen["project"] || seen["project"].as<std::string>() != "missing";
   out.evidence.state = Evidence::State::complete;
   if (const YAML::Node evidence = seen["evidence"]) {
     out.evidence = {Evidence::State::incomplete, false, evidence["why"].as<std::string>()};
   }
   if (const YAML::Node frozen = seen["frozen"]) {
-    row.policy.freeze = api::Freeze{frozen["reason"].as<std::string>(), time_of(frozen["until"])};
+    row.policy.freeze = api::Freeze{frozen["reason"].as<std::string>(), std::nullopt};
+    if (frozen["until"]) row.policy.freeze->until = time_of(frozen["until"]);
   }
+  if (seen["recordedSince"]) out.recorded_since = time_of(seen["recordedSince"]);
   if (seen["policiesChangedAt"]) out.policies_changed_at = time_of(seen["policiesChangedAt"]);
   if (seen["phase"]) out.phase = phase_of(seen["phase"]);
   if (seen["since"]) out.phase_since = time_of(seen["since"]);
@@ -163,7 +197,9 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
   }
   if (seen["resumed"]) out.resumed = seen["resumed"].as<std::string>();
   out.posture.emplace();
-  if (const YAML::Node posture = seen["posture"]) {
+  if (const YAML::Node posture = seen["posture"]; posture && posture.IsScalar()) {
+    out.posture.reset();  // "unknown"
+  } else if (posture) {
     out.posture->blocking = posture["critical"].as<std::int64_t>();
     out.posture->worst = "a critical finding";
   }
@@ -196,6 +232,7 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
                          .frozen = wave["frozen"] && wave["frozen"].as<bool>(),
                          .why = wave["why"] ? wave["why"].as<std::string>() : "",
                          .members = {}};
+    if (wave["thawsAt"]) out.wave->thaws_at = time_of(wave["thawsAt"]);
   }
   for (const auto& approval : seen["approvals"]) {
     Approval given{.phase = phase_of(approval["phase"]),
@@ -228,7 +265,7 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
 void read_expectation(const YAML::Node& expect, Scenario& row) {
   note_unknown(expect, "expect.",
                {"step", "targetReached", "stalled", "drifted", "ready", "reason", "gates", "eligibleAt",
-                "recheckAt", "cleanSince", "latch", "held", "overridden"},
+                "recheckAt", "cleanSince", "latch", "held", "overridden", "reconciling", "says"},
                row.later);
   Expectation& out = row.expect;
   if (expect["step"]) out.step = expect["step"].as<std::string>();
@@ -238,11 +275,17 @@ void read_expectation(const YAML::Node& expect, Scenario& row) {
   if (expect["ready"]) out.ready = expect["ready"].as<std::string>();
   if (expect["reason"]) out.reason = expect["reason"].as<std::string>();
   if (expect["eligibleAt"]) out.eligible_at = time_of(expect["eligibleAt"]);
-  if (expect["recheckAt"]) out.recheck_at = time_of(expect["recheckAt"]);
+  if (const YAML::Node at = expect["recheckAt"]) {
+    out.recheck_at.emplace();
+    if (at.as<std::string>() != "never") *out.recheck_at = time_of(at);
+  }
   if (expect["cleanSince"]) out.clean_since = time_of(expect["cleanSince"]);
   if (expect["latch"]) out.latch = phase_of(expect["latch"]);
   if (expect["held"]) out.held = expect["held"].as<bool>();
   if (expect["overridden"]) out.overridden = expect["overridden"].as<bool>();
+  if (expect["reconciling"]) out.reconciling = expect["reconciling"].as<bool>();
+  for (const auto& gate : expect["says"])
+    out.says.emplace_back(gate.first.as<std::string>(), gate.second.as<std::string>());
   for (const auto& gate : expect["gates"]) {
     const auto name = gate.first.as<std::string>();
     out.gates.emplace_back(name, gate.second.as<std::string>());
@@ -258,25 +301,22 @@ std::vector<Scenario> load_scenarios(const std::string& path) {
   for (const auto& node : file["rows"]) {
     Scenario row;
     row.name = node["name"].as<std::string>();
-    note_unknown(node, "", {"name", "spec", "observed", "expect", "annotations", "minimumGates"}, row.later);
-    if (const YAML::Node floor = node["minimumGates"]) {
-      note_unknown(floor, "minimumGates.", {"shadowSoak", "approvals"}, row.later);
-      if (floor["shadowSoak"]) row.policy.minimum_gates.shadow_soak = duration_of(floor["shadowSoak"]);
-      for (const auto& approval : floor["approvals"])
-        row.policy.minimum_gates.approvals[phase_of(approval.first)] = approval.second.as<std::int64_t>();
-    }
+    note_unknown(node, "", {"name", "now", "spec", "observed", "expect", "annotations", "minimumGates"},
+                 row.later);
+    if (const YAML::Node floor = node["minimumGates"]) read_floor(floor, row);
     for (const auto& annotation : node["annotations"]) {
       if (annotation.first.as<std::string>() == "resume") {
         row.migration.resume = annotation.second.as<std::string>();
       } else if (annotation.first.as<std::string>() == "hold-at") {
-        row.migration.hold_at = phase_of(annotation.second);
+        row.migration.hold_at = parse_phase(annotation.second.as<std::string>());
+        if (!row.migration.hold_at) row.migration.hold_at_unreadable = annotation.second.as<std::string>();
       } else if (annotation.first.as<std::string>() == "adopt-phase") {
         row.migration.adopt_phase = annotation.second.as<std::string>();
       } else {
         row.later.push_back("annotation " + annotation.first.as<std::string>());
       }
     }
-    row.observed.now = now;
+    row.observed.now = node["now"] ? time_of(node["now"]) : now;
     read_spec(node["spec"], row);
     read_observed(node["observed"], row);
     read_expectation(node["expect"], row);

@@ -11,11 +11,13 @@ namespace rls::decide {
 
 struct Expectation {
   std::optional<std::string> step;  ///< "up shadow", "down pending", "none"
-  std::optional<bool> target_reached, stalled, drifted, held, overridden;
+  std::optional<bool> target_reached, stalled, drifted, held, overridden, reconciling;
   std::optional<Phase> latch;
   std::optional<std::string> ready, reason;
   std::vector<std::pair<std::string, std::string>> gates;  ///< name or "all", state
-  std::optional<Time> eligible_at, recheck_at, clean_since;
+  std::vector<std::pair<std::string, std::string>> says;   ///< gate, part of its message
+  std::optional<Time> eligible_at, clean_since;
+  std::optional<std::optional<Time>> recheck_at;  ///< "never": none
 };
 
 struct Scenario {

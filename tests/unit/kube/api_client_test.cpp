@@ -79,5 +79,30 @@ TEST(ApiClientListMetadata, ARefusalIsAnErrorOfList) {
               HasSubstr("refused to list jobs"));
 }
 
+TEST(ApiClientList, GathersThePages) {
+  Asked asked(
+      {{Response{200, R"({"metadata":{"resourceVersion":"7","continue":"t="},"items":[{"a":1}]})", {}}},
+       {Response{200, R"({"metadata":{"resourceVersion":"7"},"items":[{"b":2}]})", {}}}});
+  const auto listed = asked.client->list(kJobs, 5s);
+  ASSERT_TRUE(listed.ok());
+  EXPECT_THAT(*listed, testing::ElementsAre(R"({"a":1})", R"({"b":2})"));
+  EXPECT_THAT(asked.transport->requests.at(1).path, testing::EndsWith("&continue=t%3D"));
+  EXPECT_EQ(asked.transport->requests.at(1).timeout, 5s);
+}
+
+TEST(ApiClientList, IsWholeOrAnError) {
+  Asked asked(
+      {{Response{200, R"({"metadata":{"resourceVersion":"7","continue":"t"},"items":[{"a":1}]})", {}}},
+       {Response{410, "{}", {}}}});
+  EXPECT_EQ(asked.client->list(kJobs, 5s).error().reason, "Expired");
+}
+
+TEST(ApiClientList, AKindThatIsNotThereIsSaidSo) {
+  Asked asked({{Response{404, "{}", {}}}});
+  const auto listed = asked.client->list(kJobs, 5s);
+  EXPECT_EQ(listed.error().reason, "ResourceNotInstalled");
+  EXPECT_THAT(listed.error().message, HasSubstr("does not know jobs (batch/v1)"));
+}
+
 }  // namespace
 }  // namespace rls::kube

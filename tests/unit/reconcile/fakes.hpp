@@ -227,6 +227,9 @@ class FakeClient : public kube::Client {
                                     std::chrono::milliseconds) override {
     return terminal("Forbidden", "no Jobs here");
   }
+  Result<std::vector<std::string>> list(const kube::Resource&, std::chrono::milliseconds) override {
+    return terminal("Forbidden", "no lists here");
+  }
   Result<void> delete_object(const kube::Resource&, const api::ObjectName&, std::string_view,
                              std::chrono::milliseconds) override {
     return terminal("Forbidden", "no Jobs here");

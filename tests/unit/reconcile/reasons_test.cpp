@@ -51,7 +51,7 @@ const std::vector<std::string> kPlaces = {
 };
 // No condition can hold these: the process does not start with them, or it does not lead and tells of
 // nothing.
-const std::set<std::string> kNeverShown = {"RuntimeInUse",  "UnknownViolation", "NoCredentials",
+const std::set<std::string> kNeverShown = {"RuntimeInUse",  "UnknownViolation", "HeldLower", "NoCredentials",
                                            "InvalidServer", "InvalidProxy",     "NotLeading"};
 
 std::map<std::string, std::string> reasons_in_code() {

@@ -439,6 +439,30 @@ TEST(Reconciler, ARunningCounterIsWrittenAtMostOnceAMinute) {
   EXPECT_EQ(bench.status("motoko").violations->total, 2);
 }
 
+TEST(Reconciler, WhoHoldsTheOthersBackIsWrittenAtOnce) {
+  Bench bench;
+  for (const char* project : {"ab", "aa"}) {
+    bench.world.projects[project] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+    bench.apply(project, Phase::enforcing, [&](auto& migration) {
+      migration.spec.group = api::GroupSpec{"three", {"ab", "aa"}};
+      migration.spec.gates.shadow_soak = std::chrono::seconds{0};
+    });
+  }
+  const auto message = [&] {
+    for (const api::GateStatus& gate : bench.status("ab").gates) {
+      if (gate.name == "Group") return gate.message;
+    }
+    return std::string{};
+  };
+  bench.world.projects["aa"].hold = decide::HoldRow{Phase::shadow, "dba"};
+  bench.look_at_database();
+  EXPECT_NE(message().find("by \"dba\""), std::string::npos) << message();
+  bench.world.projects["aa"].hold.reset();
+  bench.world.projects["aa"].violations = {1, bench.world.now};
+  bench.look_at_database();
+  EXPECT_NE(message().find("Violations Blocked"), std::string::npos) << message();
+}
+
 TEST(Reconciler, AStatusEditedByHandIsPutRight) {
   Bench bench;
   bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};

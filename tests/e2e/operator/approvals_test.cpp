@@ -1,0 +1,216 @@
+// What people decide: approvals and overrides, given by users of the API server with the rights that
+// manifests/rbac has for them.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <ctime>
+#include <fstream>
+
+#include "tests/e2e/operator/lifecycle.hpp"
+#include "tests/support/api_proxy.hpp"
+
+namespace rls::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kOneApproval =
+    "  gates: {shadowSoak: 0s, enforcingSoak: 0s, approvals: {enforcing: 1}}\n";
+
+std::string in(std::chrono::seconds time) {
+  const std::time_t moment = std::time(nullptr) + time.count();
+  std::tm parts{};
+  ::gmtime_r(&moment, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+class People : public testing::Test {
+ protected:
+  People() {
+    world.create_database();
+    const auto binding = [](const std::string& user, const std::string& role) {
+      return "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: " + user + "-" +
+             role + "}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: rls-operator-" +
+             role + "}\nsubjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: " + user + "}]\n";
+    };
+    EXPECT_TRUE(world
+                    .apply(binding("ann", "approver") + binding("bob", "approver") + binding("ed", "editor") +
+                           binding("olga", "editor") + binding("olga", "overrider"))
+                    .ok());
+    EXPECT_TRUE(world.eventually([&] {
+      return world.kubectl({"auth", "can-i", "override", "rlsmigrations", "--as=olga"}).ok();
+    })) << "the last of the roles acts";
+  }
+  void SetUp() override {
+    // What was approved sooner after the policy was installed counts for nothing.
+    ASSERT_TRUE(world.eventually([&] { return newest_policy() < in(-11s); }));
+  }
+  std::string newest_policy() {
+    std::string newest;
+    for (const char* kind : {"validatingadmissionpolicy", "validatingadmissionpolicybinding"}) {
+      const std::string times =
+          world
+              .kubectl({"get", kind, "rls-operator-approvals", "-o",
+                        "jsonpath={.metadata.creationTimestamp}{range .metadata.managedFields[*]}{.time}{end}"})
+              .out;
+      for (std::size_t at = 0; at + 20 <= times.size(); at += 20) newest = std::max(newest, times.substr(at, 20));
+    }
+    return newest;
+  }
+
+  Output approve(const std::string& who, const std::string& project, const std::string& written_name,
+                 const std::string& more = {}) {
+    return world.kubectl({"create", "-f", "-", "--as=" + who},
+                         "apiVersion: rls-operator.dev/v1alpha1\nkind: RlsApproval\nmetadata: {generateName: " +
+                             project + "-}\nspec:\n  migrationRef: {name: " + project +
+                             "}\n  phase: enforcing\n  approver: " + written_name + "\n  evidenceDigest: '" +
+                             world.field(project, "status.evidenceDigest") + "'\n" + more);
+  }
+  Output approve(const std::string& who, const std::string& project) { return approve(who, project, who); }
+  Output override_soak(const std::string& who, const std::string& project, std::chrono::seconds time) {
+    return world.kubectl(
+        {"patch", "rlsm", project, "--type=merge", "--as=" + who, "-p",
+         R"({"spec":{"overrides":[{"gates":["SoakTime"],"reason":"ticket 12","expires":")" + in(time) + R"("}]}})"});
+  }
+  bool blocked_by(const std::string& project, const std::string& gates) {
+    return world.eventually([&] { return world.field(project, "status.blockedBy") == gates; });
+  }
+  World world;
+};
+
+TEST_F(People, TwoDifferentOnesMustApprove) {
+  world.start_operator();
+  ASSERT_TRUE(world
+                  .migrate("sm", "sm", "enforcing",
+                           "  gates: {shadowSoak: 0s, approvals: {enforcing: 2}}\n")
+                  .ok());
+  ASSERT_TRUE(gate_is(world, "sm", "Approval", "Waiting", "waits for 2 people to approve enforcing"));
+  ASSERT_TRUE(approve("ann", "sm").ok());
+  ASSERT_TRUE(gate_is(world, "sm", "Approval", "Waiting", "waits for 1 person more"));
+  ASSERT_TRUE(approve("ann", "sm").ok());
+  const Output forged = approve("ann", "sm", "bob");
+  EXPECT_FALSE(forged.ok());
+  EXPECT_THAT(forged.out, HasSubstr("an approval is given in one's own name"));
+  const Output without_right = approve("ed", "sm");
+  EXPECT_FALSE(without_right.ok()) << without_right.out;
+  // That all of this was seen: something later is.
+  ASSERT_TRUE(annotate(world, "sm", "requested-at=now"));
+  ASSERT_TRUE(world.eventually([&] { return world.field("sm", "status.lastHandledReconcileAt") == "now"; }));
+  EXPECT_THAT(gate(world, "sm", "Approval", "message"), HasSubstr("approved by \"ann\""));
+  EXPECT_EQ(gate(world, "sm", "Approval", "observed"), "1 person");
+  EXPECT_EQ(world.field("sm", "status.blockedBy"), "Approval");
+
+  ASSERT_TRUE(approve("bob", "sm").ok());
+  EXPECT_TRUE(arrives(world, "sm", "enforcing"));
+}
+
+TEST_F(People, AnApprovalIsForWhatWasSeen) {
+  world.start_operator();
+  for (const char* project : {"sm", "io"}) {
+    ASSERT_TRUE(world.migrate(project, project, "enforcing", std::string(kOneApproval) + "  suspend: true\n").ok());
+    // Suspended, so that it stays where it is once it is approved.
+    ASSERT_TRUE(world.kubectl({"patch", "rlsm", project, "--type=merge", "-p", R"({"spec":{"suspend":false}})"}).ok());
+    ASSERT_TRUE(blocked_by(project, "Approval"));
+    ASSERT_TRUE(world.kubectl({"patch", "rlsm", project, "--type=merge", "-p", R"({"spec":{"suspend":true}})"}).ok());
+    ASSERT_TRUE(approve("ann", project).ok());
+  }
+  ASSERT_TRUE(gate_is(world, "sm", "Approval", "Passed"));
+  ASSERT_TRUE(gate_is(world, "io", "Approval", "Passed"));
+  const std::string digest = world.field("sm", "status.evidenceDigest");
+
+  // Somebody asks for less than what was approved.
+  ASSERT_TRUE(patch(world, "sm", R"({"spec":{"gates":{"maxViolations":5}}})").ok());
+  EXPECT_TRUE(gate_is(world, "sm", "Approval", "Waiting", "1 approval was given for other evidence"));
+  EXPECT_NE(world.field("sm", "status.evidenceDigest"), digest);
+  // It falls back and climbs again: another stay, which nobody has seen yet.
+  ASSERT_TRUE(annotate(world, "io", "hold-at=pending"));
+  ASSERT_TRUE(arrives(world, "io", "pending"));
+  ASSERT_TRUE(annotate(world, "io", "hold-at-"));
+  ASSERT_TRUE(patch(world, "io", R"({"spec":{"suspend":false}})").ok());
+  ASSERT_TRUE(arrives(world, "io", "shadow"));
+  EXPECT_TRUE(gate_is(world, "io", "Approval", "Waiting", "1 approval was given for other evidence"));
+
+  ASSERT_TRUE(patch(world, "sm", R"({"spec":{"suspend":false}})").ok());
+  ASSERT_TRUE(world.eventually([&] { return world.condition("sm", "Ready") == "True/AwaitingGates"; }));
+  for (const char* project : {"sm", "io"}) {
+    EXPECT_EQ(world.field(project, "status.phase"), "shadow");
+    ASSERT_TRUE(approve("ann", project).ok());
+    EXPECT_TRUE(arrives(world, project, "enforcing")) << "approved anew";
+  }
+}
+
+TEST_F(People, AnApprovalEnds) {
+  world.start_operator();
+  ASSERT_TRUE(world.migrate("sm", "sm", "enforcing", "  gates: {approvals: {enforcing: 1}}\n").ok());
+  ASSERT_TRUE(blocked_by("sm", "SoakTime,Approval"));
+  ASSERT_TRUE(approve("ann", "sm", "ann", "  expires: '" + in(4s) + "'\n").ok());
+  ASSERT_TRUE(blocked_by("sm", "SoakTime"));
+  EXPECT_TRUE(blocked_by("sm", "SoakTime,Approval"));
+  ASSERT_TRUE(approve("bob", "sm").ok());
+  ASSERT_TRUE(blocked_by("sm", "SoakTime"));
+  ASSERT_TRUE(world.kubectl({"delete", "rlsapprovals", "--all"}).ok());
+  EXPECT_TRUE(blocked_by("sm", "SoakTime,Approval")) << "a yes that was taken back";
+}
+
+TEST_F(People, NothingCountsWhereThePolicyIsNotBound) {
+  // Only this operator finds the binding gone: others share the API server.
+  ApiProxy proxy(World::api_server());
+  proxy.on_request([](ApiRequest& request) -> Verdict {
+    if (request.target.find("validatingadmissionpolicybindings/") == std::string::npos) return {};
+    return Verdict::refusal(404, "NotFound");
+  });
+  std::ofstream(world.directory() + "/proxy.pem") << proxy.ca().pem();
+  world.use_kubeconfig("server: '" + proxy.url() + "', certificate-authority: proxy.pem",
+                       "token: '" + world.token() + "'");
+  world.start_operator();
+  ASSERT_TRUE(world.migrate("sm", "sm", "enforcing", kOneApproval).ok());
+  ASSERT_TRUE(gate_is(world, "sm", "Approval", "Unknown",
+                      "ValidatingAdmissionPolicyBinding rls-operator-approvals is not there: install it: kubectl "
+                      "apply -k manifests/admission"));
+  ASSERT_TRUE(approve("ann", "sm").ok());
+  ASSERT_TRUE(world.migrate("io", "io", "enforcing", "").ok());
+  ASSERT_TRUE(override_soak("olga", "io", 1h).ok());
+  EXPECT_TRUE(gate_is(world, "io", "SoakTime", "Waiting", "spec.overrides is not followed: "));
+  EXPECT_EQ(gate(world, "sm", "Approval"), "Unknown");
+  EXPECT_EQ(steps(world, "sm"), "pending>shadow");
+  EXPECT_EQ(steps(world, "io"), "pending>shadow");
+}
+
+TEST_F(People, AnOverrideByWhoMayPassesOverOneGate) {
+  world.start_operator();
+  ASSERT_TRUE(world.migrate("io", "io", "enforcing").ok());
+  ASSERT_TRUE(blocked_by("io", "SoakTime"));
+  const Output refused = override_soak("ed", "io", 1h);
+  EXPECT_FALSE(refused.ok());
+  EXPECT_THAT(refused.out, HasSubstr("it takes the verb override"));
+  ASSERT_TRUE(override_soak("olga", "io", 1h).ok());
+  ASSERT_TRUE(arrives(world, "io", "enforcing"));
+  EXPECT_THAT(world.sql("SELECT reason FROM rls_operator.transition WHERE project_id = 'io' AND to_phase = "
+                        "'enforcing'"),
+              HasSubstr("all gates passed but SoakTime overridden until"));
+}
+
+TEST_F(People, WhileItIsInForceAnOverrideIsShownAndItEnds) {
+  world.start_operator();
+  ASSERT_TRUE(world.migrate("ab", "ab", "enforcing", "  gates: {approvals: {enforcing: 1}}\n").ok());
+  ASSERT_TRUE(blocked_by("ab", "SoakTime,Approval"));
+  ASSERT_TRUE(override_soak("olga", "ab", 5s).ok());
+  ASSERT_TRUE(blocked_by("ab", "Approval"));
+  EXPECT_TRUE(world.condition("ab", "Overridden").starts_with("True/")) << world.condition("ab", "Overridden");
+  EXPECT_EQ(gate(world, "ab", "SoakTime"), "Overridden");
+  EXPECT_THAT(gate(world, "ab", "SoakTime", "message"), HasSubstr("\"ticket 12\"; else: clean since "));
+  EXPECT_TRUE(tells(world, "ab", "GateOverridden"));
+  ASSERT_TRUE(blocked_by("ab", "SoakTime,Approval"));
+  EXPECT_EQ(world.condition("ab", "Overridden"), "");
+  EXPECT_TRUE(tells(world, "ab", "OverrideEnded"));
+  EXPECT_EQ(steps(world, "ab"), "pending>shadow");
+}
+
+}  // namespace
+}  // namespace rls::test

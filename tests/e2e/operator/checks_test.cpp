@@ -1,0 +1,210 @@
+// Checks of all kinds. All projects run from the beginning, so that the tests wait beside each other.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "tests/e2e/operator/lifecycle.hpp"
+
+namespace rls::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kPassword = "checks-canary-3Kd";
+constexpr const char* kFormerPassword = "former-canary-8Wq";
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof where;
+  ::bind(fd, reinterpret_cast<sockaddr*>(&where), size);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&where), &size);
+  ::close(fd);
+  return ntohs(where.sin_port);
+}
+
+/// One world for all.
+class Checks : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    world_ = std::make_unique<World>();
+    start_prometheus();
+    world_->sql(std::string("DO $$ BEGIN CREATE ROLE e2e_checks LOGIN NOSUPERUSER NOBYPASSRLS; EXCEPTION WHEN "
+                            "duplicate_object OR unique_violation THEN NULL; END $$; "
+                            "ALTER ROLE e2e_checks PASSWORD '") +
+                kPassword +
+                "'; CREATE TABLE verdict (errors int NOT NULL); INSERT INTO verdict VALUES (0); "
+                "GRANT USAGE ON SCHEMA public TO e2e_checks; GRANT SELECT ON verdict TO e2e_checks");
+    ASSERT_TRUE(world_
+                    ->apply(R"(apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: checks}
+rules: [{apiGroups: [""], resources: [secrets], resourceNames: [checks], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: checks}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: checks}
+subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-system}]
+)")
+                    .ok());
+    give_secret(kFormerPassword);
+    world_->create_database("", "  checks: {secretRef: {name: checks}}\n");
+    world_->start_operator({"--allowed-prometheus-urls", url_});
+
+    const std::string gates =
+        "  gates:\n    shadowSoak: 0s\n    enforcingSoak: 0s\n    checks:\n      - ";
+    const auto guarded = [&](const char* project, const std::string& check) {
+      const Output applied = world_->migrate(project, project, "complete", gates + check + "\n");
+      EXPECT_TRUE(applied.ok()) << applied.out;
+    };
+    guarded("sm",
+            "{name: errors, phases: [enforcing, complete], onFailure: Rollback, every: 5s, sql: {query: "
+            "'SELECT errors = 0 FROM public.verdict'}}");
+    guarded("motoko",
+            "{name: restore, phases: [complete], job: {template: {spec: {template: {spec: {restartPolicy: "
+            "Never, containers: [{name: restore, image: 'registry.example/restore:1'}]}}}}}}");
+    guarded("ab", "{name: rate, phases: [enforcing], every: 5s, prometheus: {url: '" + url_ +
+                      "', query: 'vector(0.5)', expect: '< 0.01'}}");
+    guarded("aa", "{name: rate, phases: [shadow], prometheus: {url: 'http://metrics.example:9090', query: "
+                  "'vector(0)', expect: '< 1'}}");
+  }
+  static void TearDownTestSuite() {
+    world_.reset();
+    if (prometheus_) {
+      prometheus_->signal(SIGTERM);
+      prometheus_->wait(10s);
+    }
+    prometheus_.reset();
+  }
+
+  static void give_secret(const std::string& password) {
+    std::string uri = world_->application_uri();
+    const auto at = uri.find("://") + 3;
+    uri.replace(at, uri.find('@') - at, "e2e_checks:" + password);
+    world_->kubectl({"delete", "secret", "checks", "--ignore-not-found"});
+    ASSERT_TRUE(world_->kubectl({"create", "secret", "generic", "checks", "--from-file=uri=/dev/stdin"}, uri).ok());
+  }
+
+  static void start_prometheus() {
+    const std::string home = world_->directory();
+    std::ofstream(home + "/prometheus.yml") << "global: {scrape_interval: 1s}\n";
+    const std::string address = "127.0.0.1:" + std::to_string(free_port());
+    url_ = "http://" + address;
+    prometheus_ = std::make_unique<Background>(
+        std::vector<std::string>{"prometheus", "--config.file=" + home + "/prometheus.yml",
+                                 "--storage.tsdb.path=" + home + "/prometheus",
+                                 "--web.listen-address=" + address, "--log.level=warn"},
+        home + "/prometheus.log");
+    ASSERT_TRUE(world_->eventually([] { return run({"curl", "-fsS", url_ + "/-/ready"}).ok(); }))
+        << prometheus_->log();
+  }
+
+  static inline std::unique_ptr<World> world_;
+  static inline std::unique_ptr<Background> prometheus_;
+  static inline std::string url_;
+};
+
+TEST_F(Checks, R_A14_AFailingSqlCheckTakesTheProjectBackAndHoldsItThere) {
+  World& world = *world_;
+  // With a wrong password there is no answer, and no answer is no evidence.
+  EXPECT_TRUE(gate_is(world, "sm", "Checks", "Unknown", "\"errors\": "));
+  EXPECT_TRUE(gate_is(world, "sm", "Checks", "Unknown", "password authentication failed"));
+  EXPECT_EQ(steps(world, "sm"), "pending>shadow");
+  give_secret(kPassword);
+  ASSERT_TRUE(arrives(world, "sm", "complete"));
+
+  world.sql("UPDATE verdict SET errors = 3");
+  ASSERT_TRUE(arrives(world, "sm", "shadow"));
+  EXPECT_EQ(steps(world, "sm"), "pending>shadow shadow>enforcing enforcing>complete complete>shadow");
+  EXPECT_TRUE(becomes(world, "sm", "Ready", "False/CheckFailed"));
+  EXPECT_EQ(world.condition("sm", "Stalled"), "True/CheckFailed");
+  EXPECT_EQ(world.condition("sm", "Held"), "True/CheckFailed");
+  EXPECT_EQ(world.sql("SELECT phase || ' ' || by FROM rls_operator.hold"), "shadow check errors");
+  EXPECT_THAT(world.sql("SELECT reason FROM rls_operator.transition WHERE project_id = 'sm' AND from_phase = "
+                        "'complete'"),
+              HasSubstr("check \"errors\" failed: "));
+  EXPECT_TRUE(tells(world, "sm", "CheckFailed"));
+
+  // That it passes again is no reason to climb again.
+  ASSERT_TRUE(gate_is(world, "sm", "Checks", "Blocked"));
+  world.sql("UPDATE verdict SET errors = 0");
+  ASSERT_TRUE(gate_is(world, "sm", "Checks", "Passed"));
+  EXPECT_EQ(world.condition("sm", "Ready"), "False/CheckFailed");
+  EXPECT_EQ(gate(world, "sm", "Hold"), "Blocked");
+  EXPECT_THAT(gate(world, "sm", "Hold", "message"), HasSubstr("rlsctl resume sm --namespace " + world.ns()));
+  EXPECT_EQ(world.field("sm", "status.phase"), "shadow");
+  ASSERT_TRUE(annotate(world, "sm", "resume=mended"));
+  EXPECT_TRUE(arrives(world, "sm", "complete"));
+  EXPECT_TRUE(becomes(world, "sm", "Ready", "True/TargetReached"));
+  EXPECT_EQ(world.condition("sm", "Held"), "");
+}
+
+TEST_F(Checks, R_A14_AJobMustSucceedBeforeComplete) {
+  World& world = *world_;
+  ASSERT_TRUE(arrives(world, "motoko", "enforcing"));
+  std::string job;
+  ASSERT_TRUE(world.eventually([&] {
+    job = world
+              .kubectl({"get", "jobs", "-l", "rls-operator.dev/check=restore", "-o",
+                        "jsonpath={.items[*].metadata.name}"})
+              .out;
+    return !job.empty();
+  }));
+  EXPECT_TRUE(gate_is(world, "motoko", "Checks", "Unknown", job));
+  EXPECT_EQ(world.field("motoko", "status.phase"), "enforcing");
+  // No controller runs Jobs here: this is what it would write.
+  const Output done = world.kubectl(
+      {"patch", "job", job, "--subresource=status", "--type=merge", "-p",
+       R"({"status":{"startTime":"2026-01-15T11:00:00Z","succeeded":1,"completionTime":"2026-01-15T12:00:00Z",)"
+       R"("conditions":[)"
+       R"({"type":"SuccessCriteriaMet","status":"True","lastTransitionTime":"2026-01-15T12:00:00Z"},)"
+       R"({"type":"Complete","status":"True","lastTransitionTime":"2026-01-15T12:00:00Z"}]}})"});
+  ASSERT_TRUE(done.ok()) << done.out;
+  EXPECT_TRUE(arrives(world, "motoko", "complete"));
+}
+
+TEST_F(Checks, PrometheusIsAskedAndWaitedFor) {
+  World& world = *world_;
+  ASSERT_TRUE(gate_is(world, "ab", "Checks", "Blocked", "1 of 1 samples not < 0.01, such as 0.5"));
+  EXPECT_EQ(steps(world, "ab"), "pending>shadow");
+  ASSERT_TRUE(patch(world, "ab",
+                    R"({"spec":{"gates":{"checks":[{"name":"rate","phases":["enforcing"],"every":"5s",)"
+                    R"("prometheus":{"url":")" +
+                        url_ + R"+(","query":"vector(0.005)","expect":"< 0.01"}}]}}})+")
+                  .ok());
+  EXPECT_TRUE(arrives(world, "ab", "complete"));
+}
+
+TEST_F(Checks, AUrlThatIsNotAllowedIsNotAsked) {
+  World& world = *world_;
+  ASSERT_TRUE(gate_is(world, "aa", "Checks", "Unknown", "--allowed-prometheus-urls"));
+  EXPECT_EQ(steps(world, "aa"), "");
+  EXPECT_TRUE(tells(world, "aa", "GateUnknown"));
+}
+
+TEST_F(Checks, NoPasswordOfThemIsShownAnywhere) {
+  World& world = *world_;
+  ASSERT_TRUE(world.eventually([&] { return world.field("sm", "status.phase") != ""; }));
+  const std::string all = world.operator_process().log() +
+                          world.kubectl({"get", "rlsm,rlsdb,events.events.k8s.io", "-o", "yaml"}).out +
+                          world.kubectl({"describe", "rlsm"}).out + world.http("/metrics").out +
+                          world.sql("SELECT string_agg(t::text, '') FROM rls_operator.transition t") +
+                          world.sql("SELECT string_agg(t::text, '') FROM rls_operator.hold t");
+  EXPECT_THAT(all, HasSubstr("errors"));
+  EXPECT_THAT(all, Not(HasSubstr(kPassword)));
+  EXPECT_THAT(all, Not(HasSubstr(kFormerPassword)));
+}
+
+}  // namespace
+}  // namespace rls::test
