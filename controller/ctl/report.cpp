@@ -240,12 +240,7 @@ std::vector<std::vector<std::string>> facts(const api::RlsMigration& migration, 
                      (status.eligible_at ? ", over at " + at_and_age(*status.eligible_at, now) : "")});
   }
   const Hold hold = hold_of(migration);
-  if (hold.by_annotation || hold.in_database) {
-    const std::string where = !hold.in_database    ? "by annotation hold-at: "
-                              : hold.by_annotation ? "in the database, and by annotation hold-at: "
-                                                   : "in the database: ";
-    rows.push_back({"hold", where + printable(hold.message)});
-  }
+  if (hold.by_annotation || hold.in_database) rows.push_back({"hold", printable(hold.message)});
   for (const char* const type : {"Overridden", "Drifted"}) {
     if (const api::Condition* const condition = api::find_condition(status.conditions, type))
       rows.push_back(

@@ -58,11 +58,12 @@ class Rlsctl : public testing::Test {
   bool waits_at(const std::string& name, const std::string& gate) {
     return world_.eventually([&] { return world_.field(name, "status.blockedBy") == gate; });
   }
-  void migrate_with_approval(const std::string& project) {
-    ASSERT_TRUE(world_.migrate(project, project, "shadow", "  gates: {approvals: {shadow: 1}}\n").ok());
-    ASSERT_TRUE(waits_at(project, "Approval"));
+  void migrate_with_approval(const std::string& name, const std::string& project) {
+    ASSERT_TRUE(world_.migrate(name, project, "shadow", "  gates: {approvals: {shadow: 1}}\n").ok());
+    // Unknown until the operator has looked at the policies.
     ASSERT_TRUE(world_.eventually(
-        [&] { return world_.field(project, "status.gates[?(@.name==\"Approval\")].state") == "Waiting"; }));
+        [&] { return world_.field(name, "status.gates[?(@.name==\"Approval\")].state") == "Waiting"; }));
+    ASSERT_TRUE(waits_at(name, "Approval"));
   }
   /// Approvals count that come more than ten seconds after the policy.
   void let_policy_be_old() {
@@ -79,7 +80,7 @@ class Rlsctl : public testing::Test {
 
 TEST_F(Rlsctl, ApprovesAsTheGateSays) {
   let_policy_be_old();
-  migrate_with_approval("sm");
+  migrate_with_approval("sm", "sm");
   std::vector<std::string> told = told_by("sm", "Approval");
   EXPECT_EQ(told,
             (std::vector<std::string>{"approve", "sm", "--namespace", world_.ns(), "--phase", "shadow"}));
@@ -103,7 +104,7 @@ TEST_F(Rlsctl, ApprovesAsTheGateSays) {
 }
 
 TEST_F(Rlsctl, AsksAtATerminal) {
-  migrate_with_approval("sm");
+  migrate_with_approval("sm", "sm");
   const Output no = at_terminal("approve sm --phase shadow", "n\n");
   EXPECT_EQ(no.exit_code, 1) << no.out;
   EXPECT_THAT(no.out, HasSubstr("approve? [y/N]"));
@@ -115,7 +116,7 @@ TEST_F(Rlsctl, AsksAtATerminal) {
 }
 
 TEST_F(Rlsctl, SaysWhyItMayNotApprove) {
-  migrate_with_approval("sm");
+  migrate_with_approval("sm", "sm");
   const std::vector<std::string> approve = {"approve", "sm", "--phase", "shadow", "--yes"};
   const Output role = as_account(approve);
   EXPECT_EQ(role.exit_code, 1);
@@ -163,7 +164,7 @@ TEST_F(Rlsctl, RollsBackAtOnceAndResumesAsTheGateSays) {
   EXPECT_NE(world_.field("sm", "metadata.annotations.rls-operator\\.dev/requested-at"), "");
   ASSERT_TRUE(waits_at("sm", "Hold"));
   EXPECT_THAT(here({"explain", "sm"}).out,
-              HasSubstr("in the database: held at pending in the database by \"ann\""));
+              HasSubstr("hold        held at pending in the database by \"ann\""));
 
   std::vector<std::string> told = told_by("sm", "Hold");
   EXPECT_EQ(told, (std::vector<std::string>{"resume", "sm", "--namespace", world_.ns()}));
@@ -221,9 +222,8 @@ TEST_F(Rlsctl, WaitingInVainFailsAndTheHoldStands) {
 
 TEST_F(Rlsctl, ShowsAllProjects) {
   ASSERT_TRUE(world_.migrate("sm", "sm", "shadow").ok());
-  ASSERT_TRUE(world_.migrate("waits", "io", "shadow", "  gates: {approvals: {shadow: 1}}\n").ok());
+  migrate_with_approval("waits", "io");
   ASSERT_TRUE(reaches("sm", "shadow"));
-  ASSERT_TRUE(waits_at("waits", "Approval"));
   const Output all = here({"status"});
   EXPECT_TRUE(all.ok()) << all.out;
   EXPECT_THAT(all.out,
@@ -240,6 +240,23 @@ TEST_F(Rlsctl, ShowsAllProjects) {
   EXPECT_THAT(one.out, ContainsRegex("…  Approval  Waiting .*0 people, needs 1 person for shadow"));
   EXPECT_EQ(one.out.substr(0, one.out.find('\n')),
             here({"explain", "waits"}).out.substr(0, one.out.find('\n')));
+}
+
+TEST_F(Rlsctl, ShowsTheWavesOfARollout) {
+  ASSERT_TRUE(
+      world_
+          .apply("apiVersion: rls-operator.dev/v1alpha1\nkind: RlsRollout\nmetadata: {name: all}\nspec:\n"
+                 "  databaseRef: {name: main}\n  phase: shadow\n  advanceWhen: shadow\n"
+                 "  template: {gates: {approvals: {shadow: 1}}}\n"
+                 "  waves: [{name: one, projects: [sm]}, {name: two, projects: [io]}]\n")
+          .ok());
+  std::string shown;
+  EXPECT_TRUE(world_.eventually([&] {
+    shown = here({"status"}).out;
+    return shown.find("\nrollout all: 0/2 shadow") != shown.npos && shown.find("Wave") != shown.npos;
+  })) << shown;
+  EXPECT_THAT(shown, ContainsRegex("\n  one  Open     0/1 shadow"));
+  EXPECT_THAT(shown, ContainsRegex("\n  two  Waiting  0/1 shadow  [a-z]"));
 }
 
 }  // namespace
