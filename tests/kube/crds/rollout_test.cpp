@@ -49,6 +49,7 @@ TEST(Rollout, GoodOnesAreAccepted) {
            R"({"spec":{"template":{"gates":{"checks":[
                {"name":"a","job":{"template":{"spec":{"any":[1,null]}}}},
                {"name":"b","phases":["enforcing"],"onFailure":"Rollback","every":"5m","sql":{"query":"q","expect":""}},
+               {"name":"d","sql":{"query":"what is left out is true, as in an RlsMigration"}},
                {"name":"c","prometheus":{"url":"https://p:9090/x","query":"q","expect":"< 1"}}]}}}})",
            R"({"spec":{"waves":[{"name":"one","projects":["it's","日本語"," "],"gates":{"windows":[]},
                "access":{"level":"super"}}]}})",
@@ -92,7 +93,9 @@ TEST(Rollout, BadOnesAreRefused) {
           {"name":"a","job":{"template":{}}}]}}}})",
        "Duplicate value"},
       {R"({"spec":{"template":{"gates":{"checks":[{"name":"a","job":{"template":{}},"every":"0s"}]}}}})",
-       "every must be a duration of more than 0s"},
+       "every must be a duration of 5s to 24h"},
+      {R"({"spec":{"template":{"gates":{"checks":[{"name":"a","job":{"template":{}},"onFailure":"Rollback"}]}}}})",
+       "onFailure Rollback goes with every alone"},
       {R"({"spec":{"template":{"gates":{"checks":[{"name":"A.b","job":{"template":{}}}]}}}})",
        "a check's name has lower case letters"},
       {R"({"spec":{"template":{"gates":{"checks":[{"name":"a",
