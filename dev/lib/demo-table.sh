@@ -6,11 +6,13 @@
 # In the order of the waves.
 projects=(sm motoko ab aa bap echo ea io)
 
-# What was read last, by project. since: when the clean time began, in seconds.
-declare -A phase=() wanted=() blocked=() violations=() since=() ready=()
+# What was read last, by project. since: when the clean time began, in seconds. object: the RlsMigration's name. wave: the one
+# of its rollout, if it has one.
+declare -A phase=() wanted=() blocked=() violations=() since=() ready=() object=() wave=()
 
 declare -A colour=() # by phase
 
+table_waves=0 # 1: with a column for the wave
 table_in_place=0
 table_lines=0 # that stand on the terminal now
 table_shown=''
@@ -30,7 +32,7 @@ colours() {
 }
 
 # One line per object, fields separated by |. A field that is not there yet is empty.
-table_template='{{range .items}}{{.spec.project}}|{{.spec.phase}}|{{with .status}}{{or .phase ""}}|{{or .blockedBy ""}}|{{with .violations}}{{or .total 0}}{{end}}|{{or .cleanSince ""}}|{{range .conditions}}{{if eq .type "Ready"}}{{.status}}/{{.reason}}{{end}}{{end}}{{else}}|||||{{end}}{{"\n"}}{{end}}'
+table_template='{{range .items}}{{.spec.project}}|{{.metadata.name}}|{{with .metadata.labels}}{{or (index . "rls-operator.dev/wave") ""}}{{end}}|{{.spec.phase}}|{{with .status}}{{or .phase ""}}|{{or .blockedBy ""}}|{{with .violations}}{{or .total 0}}{{end}}|{{or .cleanSince ""}}|{{range .conditions}}{{if eq .type "Ready"}}{{.status}}/{{.reason}}{{end}}{{end}}{{else}}|||||{{end}}{{"\n"}}{{end}}'
 
 # table_read: fails when the API server does not answer.
 table_read() {
@@ -38,8 +40,8 @@ table_read() {
   lines=$(kubectl_demo --namespace "$namespace" get rlsmigrations -o go-template="$table_template" 2>/dev/null) || return 1
   while IFS='|' read -r project rest; do
     [[ -n $project ]] || continue
-    # shellcheck disable=SC2034 # ready is read below
-    IFS='|' read -r "wanted[$project]" now_in "blocked[$project]" "violations[$project]" \
+    # shellcheck disable=SC2034 # object is read by the stories
+    IFS='|' read -r "object[$project]" "wave[$project]" "wanted[$project]" now_in "blocked[$project]" "violations[$project]" \
       "since[$project]" "ready[$project]" <<<"$rest"
     # A new object has no status yet.
     [[ -z $now_in ]] || phase[$project]=$now_in
@@ -52,10 +54,12 @@ table_read() {
   for i in "${!names[@]}"; do since[${names[i]}]=${times[i]}; done
 }
 
+table_forget() { phase=() wanted=() blocked=() violations=() since=() ready=() object=() wave=(); }
+
 # table_first_frame: before the objects are there, the phases come from PostgreSQL.
 table_first_frame() {
   local project now
-  phase=() wanted=() blocked=() violations=() since=() ready=()
+  table_forget
   while IFS='|' read -r project now; do
     phase[$project]=$now wanted[$project]=''
   done < <(db postgres app -At -c 'SELECT project_id, migration_phase FROM rls_migration_status')
@@ -85,7 +89,11 @@ table_row() {
     clean=$(short_time $((clean > 0 ? clean : 0)))
   fi
   some=${violations[$project]:-0}
-  printf -v row '%-8s  %s%-9s%s  %-9s  %-22s  %10s  %9s' "$project" \
+  # A longer one would wrap.
+  ((!table_in_place || ${#why} <= 22)) || why=${why:0:20}..
+  row=''
+  ((!table_waves)) || printf -v row '%-5s  ' "${wave[$project]:--}"
+  printf -v row '%s%-7s  %s%-9s%s  %-9s  %-22s  %10s  %5s' "$row" "$project" \
     "${colour[$now_in]:-}" "${phase[$project]:--}" "${colour[$now_in]:+$plain}" "${wanted[$project]:--}" "${why:--}" \
     "${violations[$project]:--}" "$clean"
   facts="$project ${phase[$project]:-} ${wanted[$project]:-} $why $((some > 0))"
@@ -94,7 +102,9 @@ table_row() {
 table_show() {
   local project now row facts all='' header text
   now=$(date +%s)
-  printf -v header '%s%-8s  %-9s  %-9s  %-22s  %10s  %9s%s' "$bold" project phase wanted 'blocked by' violations 'clean for' "$plain"
+  header=''
+  ((!table_waves)) || printf -v header '%-5s  ' wave
+  printf -v header '%s%s%-7s  %-9s  %-9s  %-22s  %10s  %5s%s' "$bold" "$header" project phase target 'blocked by' violations clean "$plain"
   text=$header
   for project in "${projects[@]}"; do
     table_row "$project" "$now"

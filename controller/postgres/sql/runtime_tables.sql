@@ -325,6 +325,7 @@ BEGIN
     reads := format('%s OR (%s >= (SELECT CASE WHEN %s THEN %s END%s%s) OR %s', own, col, may_read, least, access, upper,
                     readable);
     writes := format('%s OR %s >= (SELECT CASE WHEN %s THEN %s END%s', own, col, may_write, least, access);
+    -- Null for who is not in shadow, and null AND x asks for x: so notes stand in a CASE besides.
     noting := format('%s >= (SELECT CASE WHEN a.noting THEN %s END%s%s', col, least, access, upper);
     IF nullable THEN
       reads := reads || format(' OR (%s IS NULL AND (SELECT %s%s)', col, may_read, access);
@@ -351,8 +352,9 @@ BEGIN
           AS p(command, letter, certain, clause) LOOP
         note := '';
         IF wanted = 'noting' THEN
-          note := format(' OR (%s AND (current_setting(%L, true) = %L || %s OR {{schema}}.note_violation(%s, %L, %L, current_user, %s)))',
-                         noting, format('rls_noted.%s%s%s', policy.letter, CASE WHEN policy.certain THEN 'c' ELSE '' END, state.id), '.', context,
+          note := format(' OR (%s AND CASE WHEN (SELECT a.noting%s THEN current_setting(%L, true) = %L || %s OR '
+                         '{{schema}}.note_violation(%s, %L, %L, current_user, %s) ELSE false END)',
+                         noting, access, format('rls_noted.%s%s%s', policy.letter, CASE WHEN policy.certain THEN 'c' ELSE '' END, state.id), '.', context,
                          state.id, policy.letter, policy.certain, key);
         END IF;
         EXECUTE format('CREATE POLICY %I ON %s ' || policy.clause, 'rls_operator_' || policy.command, relation_name,
@@ -360,8 +362,9 @@ BEGIN
       END LOOP;
       note := '';
       IF wanted = 'noting' THEN
-        note := format(' OR (%s AND (current_setting(%L, true) = %L || %s OR {{schema}}.note_violation(%s, %L, true, current_user, %s)))',
-                       noting, format('rls_noted.uc%s', state.id), '.', context, state.id, 'u', key);
+        note := format(' OR (%s AND CASE WHEN (SELECT a.noting%s THEN current_setting(%L, true) = %L || %s OR '
+                       '{{schema}}.note_violation(%s, %L, true, current_user, %s) ELSE false END)',
+                       noting, access, format('rls_noted.uc%s', state.id), '.', context, state.id, 'u', key);
       END IF;
       EXECUTE format('ALTER POLICY rls_operator_update ON %s WITH CHECK (%s)', relation_name, writes || note);
     END IF;

@@ -70,23 +70,45 @@ TEST(Samples, TheDemoTakesSeconds) {
       << "the demo pulls the brake itself, once io is enforcing";
 }
 
-TEST(Samples, R_A10_TheRolloutHasItsFiveWavesAndNoMigrations) {
-  const std::string rendered = kubectl_ok({"kustomize", RLS_SOURCE_DIR "/manifests/samples/rollout"});
+/// Applies a folder whose RlsRollout has the five waves, and gives it back.
+Result<api::RlsRollout> apply_rollout(const std::string& folder) {
+  const std::string rendered = kubectl_ok({"kustomize", RLS_SOURCE_DIR "/manifests/" + folder});
   EXPECT_THAT(rendered, testing::Not(HasSubstr("kind: RlsMigration")));
   kubectl_ok({"apply", "-f", "-"}, here(rendered));
-  const auto rollout = api::decode_rollout(get("rlsro", "all-projects").dump());
-  ASSERT_TRUE(rollout.ok()) << rollout.error().message;
+  EXPECT_EQ(get("rlsdb", "main")["spec"]["connection"]["secretRef"]["name"], "main-db");
+  auto rollout = api::decode_rollout(get("rlsro", "all-projects").dump());
+  if (!rollout) return rollout;
+  EXPECT_EQ(rollout->spec.database, "main");
   std::vector<std::vector<std::string>> waves;
   for (const api::WaveSpec& wave : rollout->spec.waves) waves.push_back(wave.projects);
   EXPECT_EQ(waves, (std::vector<std::vector<std::string>>{
                        {"sm"}, {"motoko"}, {"ab", "aa", "bap"}, {"echo", "ea"}, {"io"}}));
+  return rollout;
+}
+
+TEST(Samples, TheRolloutOfTheDemoTakesSecondsAndWaitsForNobody) {
+  const auto rollout = apply_rollout("samples/demo-rollout");
+  ASSERT_TRUE(rollout.ok()) << rollout.error().message;
+  EXPECT_EQ(get("rlsdb", "main")["spec"]["runtime"]["mode"], "Managed");
+  EXPECT_EQ(rollout->spec.gates.shadow_soak, std::chrono::seconds{3});
+  EXPECT_EQ(rollout->spec.gates.enforcing_soak, std::chrono::seconds{3});
+  const json spec = get("rlsro", "all-projects")["spec"];
+  EXPECT_THAT(spec.dump(), testing::Not(HasSubstr("windows")));
+  EXPECT_THAT(spec.dump(), testing::Not(HasSubstr("approvals")));
+  EXPECT_EQ(spec["waves"][2]["gates"]["minTransactions"], 1) << "silence would hide bap's violation";
+  EXPECT_EQ(spec["waves"][4]["access"]["level"], "super");
+}
+
+TEST(Samples, R_A10_TheRolloutHasItsFiveWavesAndNoMigrations) {
+  const auto rollout = apply_rollout("samples/rollout");
+  ASSERT_TRUE(rollout.ok()) << rollout.error().message;
   EXPECT_EQ(rollout->spec.gates.shadow_soak, std::chrono::hours{168});
   EXPECT_EQ(rollout->spec.waves[4].gates.shadow_soak, std::chrono::hours{336});
   EXPECT_EQ(rollout->spec.waves[4].gates.enforcing_soak, std::chrono::hours{336});
 }
 
 TEST(Samples, HoldNoPassword) {
-  for (const char* folder : {"samples", "samples/demo", "samples/rollout"}) {
+  for (const char* folder : {"samples", "samples/demo", "samples/rollout", "samples/demo-rollout"}) {
     const std::string rendered =
         kubectl_ok({"kustomize", std::string(RLS_SOURCE_DIR "/manifests/") + folder});
     EXPECT_THAT(rendered, testing::Not(HasSubstr("kind: Secret")));

@@ -210,6 +210,25 @@ TEST_F(ManagedShadow, WorkThatIsRolledBackLeavesAGap) {
   EXPECT_GT(seen.recorded_since, since);
 }
 
+// What is refused is rolled back: if it were noted before, it would be a gap in the evidence of all who are
+// in shadow.
+TEST_F(ManagedShadow, NothingIsNotedOfThoseWhoEnforceWhileOthersAreInShadow) {
+  bring("b", Phase::enforcing);
+  tend();
+  const auto since = see("a").recorded_since;
+  EXPECT_EQ(rows_of("b", "SELECT * FROM app.nodes WHERE project_id = 'a'"), 0);
+  EXPECT_EQ(rows_of("b", "UPDATE app.nodes SET project_id = project_id WHERE project_id = 'a' RETURNING 1"),
+            0);
+  EXPECT_EQ(rows_of("b", "DELETE FROM app.nodes WHERE project_id = 'a' RETURNING 1"), 0);
+  EXPECT_EQ(rows_of("b", "INSERT INTO app.nodes VALUES (900, 'a')"), -1);
+  EXPECT_EQ(rows_of("b", "UPDATE app.nodes SET project_id = 'a' WHERE project_id = 'b'"), -1);
+  tend();
+  tend();
+  EXPECT_EQ(see("a").evidence.state, State::complete) << see("a").evidence.why;
+  EXPECT_EQ(see("a").recorded_since, since);
+  EXPECT_EQ(value("SELECT count(*) FROM rls_operator.violation WHERE project_id = 'b'"), "0");
+}
+
 TEST_F(ManagedShadow, WorkWithoutAContextThatIsRolledBackLeavesNone) {
   tend();
   pqxx::connection connection(uri("managed_app"));
