@@ -13,6 +13,7 @@
 #include "controller/api/limits.hpp"
 #include "controller/api/migration.hpp"
 #include "controller/api/rollout.hpp"
+#include "controller/base/sha256.hpp"
 #include "controller/base/text.hpp"
 
 namespace rls::api {
@@ -28,7 +29,10 @@ void read_annotations(const Fields& document, RlsMigration& migration) {
   migration.requested_at = cut(migration.requested_at, kMaxEcho);
   annotations.text(kAdoptPhaseAnnotation, migration.adopt_phase);
   annotations.text(kResumeAnnotation, migration.resume);
-  migration.resume = cut(migration.resume, kMaxEcho);
+  // It goes into databases of any encoding: what is not plain goes as its hash.
+  const bool plain = std::all_of(migration.resume.begin(), migration.resume.end(),
+                                 [](char c) { return c >= 0x20 && c < 0x7F; });
+  if (!plain || migration.resume.size() > kMaxEcho) migration.resume = sha256_hex(migration.resume);
   if (!annotations.has(kHoldAtAnnotation)) return;
   std::string hold_at;
   annotations.text(kHoldAtAnnotation, hold_at);

@@ -133,7 +133,7 @@ struct RlsMigration {
                                    ///< is promoted
   std::string requested_at;        ///< annotation
   std::string adopt_phase;         ///< annotation, as it stands; read by decide
-  std::string resume;              ///< annotation, at most kMaxEcho bytes of it
+  std::string resume;              ///< annotation; its SHA-256 where it is long or not plain ASCII
   std::string rollout;             ///< label: the RlsRollout that made it; empty: a person or Git did
   MigrationSpec spec;
   /// Where the spec cannot be read (a newer CRD, an older operator): what is wrong with it. Then `spec` is

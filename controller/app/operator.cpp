@@ -248,6 +248,7 @@ class Operator {
       sessions_.begin_term({identity_, [](std::int64_t epoch) { return epoch + 1; }}, [] { return true; });
     }
     telemetry_.leader(true);
+    waves_.forget_all();
     board_->resume();
     for (const auto& database : caches_.databases.all()) {
       queue_.add(database->meta.name, {reconcile::Kind::database, database->meta.name});

@@ -58,7 +58,7 @@ const api::OverrideSpec* override_of(const GateInput& input, std::string_view ga
 
 /// A person passes over a gate that is not open, where the cluster proves that the person may.
 void pass_over(const GateInput& input, GateResult& result) {
-  if (result.open() || !may_be_overridden(result.name)) return;
+  if (result.open() || result.final || !may_be_overridden(result.name)) return;
   const api::OverrideSpec* found = override_of(input, result.name);
   if (found == nullptr) return;
   if (!input.observed.override_guard.bound) {
@@ -67,7 +67,7 @@ void pass_over(const GateInput& input, GateResult& result) {
   }
   result.state = api::GateState::overridden;
   result.message = "overridden until " + format_rfc3339_seconds(found->expires) + ": " +
-                   quoted(found->reason, 200) + "; else: " + result.message;
+                   quoted(found->reason, 200) + std::string(kOverriddenElse) + result.message;
   // It may pass by itself before the override ends.
   const bool passes_before =
       result.passes_at && *result.passes_at > input.observed.now && *result.passes_at < found->expires;

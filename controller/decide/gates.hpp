@@ -20,6 +20,9 @@ struct GateInput {
 /// Whether the check is asked before that phase is entered, and, where it watches, in it.
 bool guards(const api::CheckSpec& check, Phase phase);
 
+/// In the message of a gate that is overridden: what comes behind it the gate says itself.
+inline constexpr std::string_view kOverriddenElse = "; else: ";
+
 /// Whether a person may pass over that gate: not over what the others rest on (design 2-api).
 bool may_be_overridden(std::string_view gate);
 

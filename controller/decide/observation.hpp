@@ -135,7 +135,7 @@ struct Observation {
   bool accepted_before = false;
 
   std::optional<HoldRow> hold;
-  std::string resumed{};  ///< the value of the annotation `resume` that was followed last
+  bool resume_followed = false;  ///< the value of the annotation `resume` was, at some time
   ViolationCount violations;
   /// False: late denials may be missing, so no promotion may rest on the count (docs/adr/0009).
   bool violations_exact = true;

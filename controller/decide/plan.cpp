@@ -82,7 +82,7 @@ void go_down_for_check(const api::CheckSpec& check, const Observation& seen, Pla
 /// A person asks by annotation that the hold of the database be cleared. Each value counts once; what is
 /// above its target goes down first.
 bool settle_resume(const api::RlsMigration& migration, const Observation& seen, Plan& plan) {
-  if (migration.resume.empty() || migration.resume == seen.resumed) return false;
+  if (migration.resume.empty() || seen.resume_followed) return false;
   if (seen.phase > plan.target && seen.phase <= seen.last_ours) return false;
   plan.step = StepKind::resume;
   plan.to = seen.phase;
@@ -181,7 +181,9 @@ void show_gates(const api::RlsMigration& migration, const api::DatabasePolicy& p
     take_earlier(plan.recheck_at, gate.passes_at, seen.now);
     if (gate.name == "SoakTime" && !gate.open()) plan.eligible_at = gate.passes_at;
     if (gate.state != api::GateState::overridden) continue;
-    plan.overridden += (plan.overridden.empty() ? "" : "; ") + std::string(gate.name) + " " + gate.message;
+    // What the gate itself says below may change each moment: it is told by the gate alone.
+    plan.overridden += (plan.overridden.empty() ? "" : "; ") + std::string(gate.name) + " " +
+                       gate.message.substr(0, gate.message.find(kOverriddenElse));
   }
 }
 

@@ -22,6 +22,7 @@ struct GateResult {
   std::string required{};
   std::string message{};            ///< where not passed: why, and what would help
   std::optional<Time> passes_at{};  ///< when time alone changes what it says
+  bool final = false;               ///< no override passes over it, as it stands: the database is frozen
 
   [[nodiscard]] bool open() const {
     return state == api::GateState::passed || state == api::GateState::overridden;

@@ -268,9 +268,7 @@ Result<void> ManagedMaintenance::hold(const std::string& project, Phase to, cons
     const std::array<std::string, 2> value = {project, resumed};
     const Reply counted = connection_->run(
         "resume_counted",
-        "INSERT INTO rls_operator.resumed (project_id, value) VALUES ($1, $2) "
-        "ON CONFLICT (project_id) DO UPDATE SET value = excluded.value, at = clock_timestamp()",
-        value);
+        "INSERT INTO rls_operator.resumed (project_id, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", value);
     if (!counted.ok()) return to_error(*counted.failure, kDoing);
   }
   return transaction.commit_repeatable(kDoing);

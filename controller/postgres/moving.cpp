@@ -104,7 +104,7 @@ Mover::Ended Mover::choose() {
     if (!once.insert(move.project).second) continue;
     asked.push_back(i);
     projects.push_back(move.project);
-    queries.push_back({.project = move.project, .wanted = move.to});
+    queries.push_back({.project = move.project, .wanted = move.to, .resume = move.resume});
   }
   if (asked.empty()) return std::nullopt;
   std::set<std::string, std::less<>> free;
@@ -255,7 +255,7 @@ std::optional<SqlFailure> Mover::apply(std::span<const Chosen> all) {
   if (auto failure = set_holds(all)) return failure;
   std::vector<Chosen> rows;
   std::copy_if(all.begin(), all.end(), std::back_inserter(rows),
-               [&](const Chosen& row) { return moves_[row.index].resume.empty(); });
+               [&](const Chosen& row) { return !moves_[row.index].resumes; });
   if (rows.empty()) return std::nullopt;
   ArrayText project, ordinal, from, to, reason, actor;
   std::map<std::string_view, std::size_t> by_project;
@@ -322,7 +322,7 @@ std::optional<SqlFailure> Mover::resume(std::span<const Chosen> rows) {
   bool any = false;
   for (const Chosen& row : rows) {
     const Move& move = moves_[row.index];
-    if (move.resume.empty()) continue;
+    if (!move.resumes) continue;
     any = true;
     project.add(move.project);
     value.add(move.resume);
@@ -332,7 +332,7 @@ std::optional<SqlFailure> Mover::resume(std::span<const Chosen> rows) {
   const Reply reply = database_.connection.run("resume", sql::resume, parameters);
   if (!reply.ok()) return reply.failure;
   for (const Chosen& row : rows) {
-    if (!moves_[row.index].resume.empty()) results_[row.index].outcome = MoveOutcome::moved;
+    if (moves_[row.index].resumes) results_[row.index].outcome = MoveOutcome::moved;
   }
   return std::nullopt;
 }
@@ -493,7 +493,7 @@ Attempt Mover::finish() {
       if (result.outcome != MoveOutcome::moved) continue;
       doubt.projects.push_back(move.project);
       if (result.entry) doubt.ledger_ids.push_back(result.entry->id);
-      if (!move.resume.empty()) doubt.resumed.emplace_back(move.project, move.resume);
+      if (move.resumes) doubt.resumed.emplace_back(move.project, move.resume);
     }
     doubt.if_committed = std::move(results_);
     doubt.if_not = to_error(failed->failure, kDoing);

@@ -76,7 +76,7 @@ Sighting read(const Rows& rows, std::size_t row, const ProjectQuery& query, cons
   seen.violations.count = rows.integer(row, 10);
   if (seen.violations.count > 0) seen.violations.last = rows.time(row, 11);
   sighting.more_violations = rows.boolean(row, 15);
-  if (!rows.is_null(row, 16)) seen.resumed = rows.text(row, 16);
+  seen.resume_followed = rows.boolean(row, 16);
   if (catalogue.managed) {
     // Before the phase is ledgered nothing counts for it.
     seen.managed = true;
@@ -289,17 +289,18 @@ std::variant<Look, SqlFailure> look(OpenDatabase& database, std::span<const Proj
   std::vector<Sighting>& sightings = result.projects;
   sightings.resize(queries.size());
   std::vector<std::size_t> asked;
-  ArrayText names;
+  ArrayText names, resumes;
   for (std::size_t i = 0; i < queries.size(); ++i) {
     const std::string problem = why_no_name(queries[i].project, database.utf8);
     if (problem.empty()) {
       asked.push_back(i);
       names.add(queries[i].project);
+      resumes.add(queries[i].resume);
     } else {
       sightings[i].observation = unknown("project " + quoted(queries[i].project) + " " + problem);
     }
   }
-  const std::array<std::string, 1> parameters = {names.take()};
+  const std::array<std::string, 2> parameters = {names.take(), resumes.take()};
   const Reply reply = by_index ? database.connection.run("observe", database.catalogue.observe, parameters)
                                : database.connection.run("observe_uncounted",
                                                          database.catalogue.observe_uncounted, parameters);

@@ -62,10 +62,12 @@ inline constexpr std::string_view kDriftReason = "changed by somebody else";
 struct ProjectQuery {
   std::string project;
   Phase wanted = Phase::pending;  ///< the phase aimed at now; recorded where drift is first seen
+  std::string resume{};           ///< the annotation, to be told whether it was followed
 };
 
 /// One move that was decided. From a phase to itself: a person accepts the phase, which somebody else had
-/// set; it is ledgered as `adopted`, and nothing else is written. With `resume` nothing but the hold goes.
+/// set; it is ledgered as `adopted`, and nothing else is written. Where it resumes, nothing but the hold
+/// goes.
 struct Move {
   std::string project;
   Phase from = Phase::pending;
@@ -76,7 +78,8 @@ struct Move {
   /// Empty: it goes alone.
   std::string group{};
   std::optional<decide::HoldRow> latch{};  ///< set together with the move, in the same transaction
-  std::string resume{};                    ///< the hold is cleared, and this value remembered as followed
+  std::string resume{};  ///< the annotation, to be told under the locks whether it was followed
+  bool resumes = false;  ///< the hold is cleared, and `resume` remembered as followed
 };
 
 enum class MoveOutcome {

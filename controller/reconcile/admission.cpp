@@ -201,14 +201,16 @@ AdmissionState read_admission(kube::Client& client) {
   state.overrides = overrides.why_not.empty();
   state.jobs = jobs.why_not.empty();
   state.approvals_since = approvals.since;
+  state.overrides_since = overrides.since;
+  state.jobs_since = jobs.since;
   state.why_not_approvals = std::move(approvals.why_not);
   state.why_not_overrides = std::move(overrides.why_not);
   state.why_not_jobs = std::move(jobs.why_not);
   return state;
 }
 
-bool vouched(const AdmissionState& state, Time created) {
-  return state.approvals && state.approvals_since && created - *state.approvals_since > kAdmissionDelay;
+bool vouched(const std::optional<Time>& since, Time created) {
+  return since && created - *since > kAdmissionDelay;
 }
 
 }  // namespace rls::reconcile

@@ -23,6 +23,8 @@ struct AdmissionState {
 
   /// Since when the policy for approvals and its binding are what they are; only where bound. See `vouched`.
   std::optional<Time> approvals_since;
+  std::optional<Time> overrides_since;  ///< the same of the others
+  std::optional<Time> jobs_since;
 
   bool operator==(const AdmissionState&) const = default;
 };
@@ -38,7 +40,8 @@ AdmissionState read_admission(kube::Client& client);
 /// API servers learn of a policy with a delay.
 inline constexpr std::chrono::seconds kAdmissionDelay{10};
 
-/// Whether an RlsApproval made at `created` (its creationTimestamp) has passed the policy.
-bool vouched(const AdmissionState& state, Time created);
+/// Whether an object made at `created` (its creationTimestamp) has passed a policy that stands since `since`;
+/// none: it does not stand.
+bool vouched(const std::optional<Time>& since, Time created);
 
 }  // namespace rls::reconcile

@@ -133,18 +133,18 @@ std::vector<Reconciler::Item> Reconciler::items_of(const Queue::Batch& batch, bo
     item.outcome.observed.conflict_with_older = caches_.owners.older_than(*item.migration);
     items.push_back(std::move(item));
   };
+  for (const Key& key : batch.keys) {
+    if (key.kind != Kind::migration || caches_.migrations.get(key.name) != nullptr) continue;
+    writer_.forget(key);
+    surroundings_.forget(key.name);
+  }
   if (whole) {
     for (auto& migration : caches_.migrations.by_index(batch.group)) take(std::move(migration));
     return items;
   }
   for (const Key& key : batch.keys) {
     auto migration = caches_.migrations.get(key.name);
-    if (migration == nullptr) {
-      writer_.forget(key);
-      surroundings_.forget(key.name);
-    } else if (database_of(*migration) == batch.group) {
-      take(std::move(migration));
-    }
+    if (migration != nullptr && database_of(*migration) == batch.group) take(std::move(migration));
   }
   add_peers(items);
   return items;
@@ -286,8 +286,24 @@ std::optional<Error> Reconciler::move_all(Sessions::Open& open, std::vector<Item
       // Somebody blocks these rows, or they changed under us: that is theirs alone, and is tried again.
       const bool theirs = error->kind == ErrorKind::conflict || error->reason == "LockTimeout";
       if (!theirs) return error;
+      if (at < downs && part.size() > 1) {
+        // One who is blocked must not keep the others up.
+        if (auto fatal = move_each(open, items, part, moved)) return fatal;
+        continue;
+      }
       for (Item* item : part) item->outcome.failure = failure_of(*error);
     }
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> Reconciler::move_each(Sessions::Open& open, std::vector<Item>& items,
+                                           std::span<Item* const> part, std::vector<Item*>& moved) {
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    auto error = move(open, items, part.subspan(i, 1), moved);
+    if (!error) continue;
+    if (error->kind != ErrorKind::conflict && error->reason != "LockTimeout") return error;
+    part[i]->outcome.failure = failure_of(*error);
   }
   return std::nullopt;
 }
@@ -305,7 +321,7 @@ std::optional<Error> Reconciler::observe(Sessions::Open& open, std::span<Item* c
       item->migration = fresh;
     }
     const api::RlsMigration& migration = *item->migration;
-    queries.push_back({migration.spec.project, decide::asked_phase(migration)});
+    queries.push_back({migration.spec.project, decide::asked_phase(migration), migration.resume});
   }
   const auto began = clock_.steady();
   auto seen = open.database->observe(queries, counting);
@@ -367,6 +383,8 @@ std::vector<std::optional<Phase>> Reconciler::decide_again(std::vector<Item>& it
     const Item& item = *moving[looks[k].move];
     fresh[k] = caches_.migrations.get(item.migration->meta.name);
     if (fresh[k] == nullptr || fresh[k]->meta.uid != item.migration->meta.uid) continue;
+    // A newer value was not asked for.
+    if (fresh[k]->resume != item.migration->resume) looks[k].observed.resume_followed = false;
     surroundings_.fill(*fresh[k], looks[k].observed);
     add_peers_of(*fresh[k], looks[k].observed.wave);
     candidates.push_back({fresh[k].get(), &looks[k].observed});
@@ -387,7 +405,11 @@ std::vector<std::optional<Phase>> Reconciler::decide_again(std::vector<Item>& it
   }
   const std::vector<decide::Plan> plans = decide::decide_all(candidates, database->spec.policy);
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    if (plans[i].step != decide::StepKind::none) answers[asked[i]] = plans[i].to;
+    // Another kind of step to the same phase is another answer.
+    const decide::Plan& decided = moving[looks[asked[i]].move]->outcome.plan;
+    if (plans[i].step != decide::StepKind::none && plans[i].step == decided.step &&
+        plans[i].latch == decided.latch)
+      answers[asked[i]] = plans[i].to;
   }
   return answers;
 }
@@ -405,7 +427,8 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::vector<Item>& a
                      .actor = actor_of(*item->migration),
                      .group = plan.group,
                      .latch = plan.latch,
-                     .resume = plan.step == decide::StepKind::resume ? item->migration->resume : ""});
+                     .resume = item->migration->resume,
+                     .resumes = plan.step == decide::StepKind::resume});
   }
   const auto again = [&](std::vector<postgres::Relook>& looks) { return decide_again(all, items, looks); };
 
@@ -430,7 +453,7 @@ std::optional<Error> Reconciler::move(Sessions::Open& open, std::vector<Item>& a
         moved.push_back(&item);
         if (tried.from != tried.to) observer_.transition(tried.from, tried.to, Moved::committed);
         log::info(kLogger,
-                  !tried.resume.empty()    ? "hold cleared"
+                  tried.resumes            ? "hold cleared"
                   : tried.from == tried.to ? "phase accepted"
                                            : "project moved",
                   {{"namespace", name.ns},

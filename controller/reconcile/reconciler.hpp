@@ -86,6 +86,9 @@ class Reconciler {
                                postgres::Counting counting);
   std::optional<Error> move_all(Sessions::Open& open, std::vector<Item>& items, std::vector<Item*> due,
                                 std::vector<Item*>& moved);
+  /// The same, each in a transaction of its own.
+  std::optional<Error> move_each(Sessions::Open& open, std::vector<Item>& items, std::span<Item* const> part,
+                                 std::vector<Item*>& moved);
   /// One transaction; the items that moved. An Error: nothing is known to have moved.
   std::optional<Error> move(Sessions::Open& open, std::vector<Item>& all, std::span<Item* const> items,
                             std::vector<Item*>& moved);

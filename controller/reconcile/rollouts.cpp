@@ -58,6 +58,11 @@ Members members_of(const api::RlsRollout& rollout, std::span<const MemberLook> l
 
 std::optional<Time> Rollouts::decide(const api::ObjectName& database, std::span<const MemberLook> looks,
                                      Time now) {
+  waves_.forget_gone();
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(not_made_, [&](const auto& entry) { return caches_.rollouts.get(entry.first) == nullptr; });
+  }
   std::optional<Time> thaws_at;
   for (const auto& rollout : caches_.rollouts.by_index(database)) {
     if (!rollout->spec_problem.empty()) continue;

@@ -28,6 +28,17 @@ decide::Posture posture_of(const api::PosturePolicy& policy, const std::vector<a
   return out;
 }
 
+/// What is in an object from before the policy was written past it, by nobody knows whom.
+decide::Guard guard_of(bool bound, const std::optional<Time>& since, const std::string& why_not,
+                       const api::RlsMigration& migration) {
+  if (!bound) return {false, why_not};
+  if (vouched(since, migration.meta.created)) return {true, {}};
+  return {
+      false,
+      "this RlsMigration is older than the admission policy, so nobody knows who wrote that: delete it and "
+      "make it anew, which changes nothing in the database"};
+}
+
 /// What a result is evidence for: the project as it stands in the phase it is in.
 std::string subject_of(const decide::Observation& observed) {
   return std::string(to_string(observed.phase)) + "@" + format_rfc3339(observed.phase_since);
@@ -49,7 +60,8 @@ void Surroundings::fill(const api::RlsMigration& migration, decide::Observation&
   observed.wave = waves_.of(migration);
   const auto admission = this->admission();
   observed.approval_guard = {admission->approvals, admission->why_not_approvals};
-  observed.override_guard = {admission->overrides, admission->why_not_overrides};
+  observed.override_guard =
+      guard_of(admission->overrides, admission->overrides_since, admission->why_not_overrides, migration);
   observed.approvals = approvals_of(migration, *admission);
   {
     const std::lock_guard lock(mutex_);
@@ -65,7 +77,9 @@ std::map<std::string, decide::CheckState> Surroundings::checks_of(const api::Rls
                                                                   const AdmissionState& admission) const {
   std::map<std::string, decide::CheckState> out;
   const auto& checks = migration.spec.gates.checks;
-  const bool looked = observed.database == decide::DatabaseState::ok && observed.project_known;
+  if (observed.conflict_with_older) board_.forget(migration.meta.name);  // it is another's project
+  const bool looked = observed.database == decide::DatabaseState::ok && observed.project_known &&
+                      !observed.conflict_with_older;
   if (!looked || (checks.empty() && board_.results(migration.meta.name).empty())) return out;
   checks::Wanted wanted{.migration = migration.meta.name,
                         .uid = migration.meta.uid,
@@ -77,9 +91,11 @@ std::map<std::string, decide::CheckState> Surroundings::checks_of(const api::Rls
     const bool asked = (goes_up && decide::guards(check, next_phase(observed.phase))) ||
                        (check.every && decide::guards(check, observed.phase));
     if (!asked) continue;
-    if (check.job && !admission.jobs) {
+    const decide::Guard jobs =
+        guard_of(admission.jobs, admission.jobs_since, admission.why_not_jobs, migration);
+    if (check.job && !jobs.bound) {
       out[check.name] = {decide::CheckState::State::unknown,
-                         "nobody can tell who may create Jobs: " + admission.why_not_jobs};
+                         "nobody can tell who may create Jobs: " + jobs.why};
     } else {
       wanted.checks.push_back(check);
     }
@@ -95,7 +111,7 @@ std::vector<decide::Approval> Surroundings::approvals_of(const api::RlsMigration
   std::vector<decide::Approval> out;
   if (!admission.approvals || caches_.approvals.size() == 0) return out;
   for (const auto& approval : caches_.approvals.by_index(migration.meta.name)) {
-    if (approval->meta.deleting || !vouched(admission, approval->meta.created)) continue;
+    if (approval->meta.deleting || !vouched(admission.approvals_since, approval->meta.created)) continue;
     out.push_back({approval->phase, approval->approver, approval->evidence_digest, approval->expires});
   }
   return out;

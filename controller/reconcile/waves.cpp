@@ -34,9 +34,14 @@ void Waves::note(const api::RlsRollout& rollout, std::vector<decide::WaveDecisio
   decided_[rollout.meta.name] = std::move(decided);
 }
 
-void Waves::forget(const api::ObjectName& rollout) {
+void Waves::forget_gone() {
   const std::lock_guard lock(mutex_);
-  decided_.erase(rollout);
+  std::erase_if(decided_, [&](const auto& entry) { return caches_.rollouts.get(entry.first) == nullptr; });
+}
+
+void Waves::forget_all() {
+  const std::lock_guard lock(mutex_);
+  decided_.clear();
 }
 
 std::shared_ptr<const Waves::Decided> Waves::find(const api::ObjectName& rollout) const {

@@ -21,7 +21,10 @@ class Waves {
   explicit Waves(const Caches& caches) : caches_(caches) {}
 
   void note(const api::RlsRollout& rollout, std::vector<decide::WaveDecision> decisions);
-  void forget(const api::ObjectName& rollout);
+  /// Rollouts that are gone.
+  void forget_gone();
+  /// Of a leadership that ended.
+  void forget_all();
 
   /// The wave that names the migration's project; none: no rollout of its database does.
   [[nodiscard]] std::optional<decide::WaveState> of(const api::RlsMigration& migration) const;

@@ -364,8 +364,8 @@ bool World::eventually(const std::function<bool()>& holds, std::chrono::seconds 
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (!holds()) {
     if (std::chrono::steady_clock::now() > deadline) {
-      std::cerr << kubectl({"get", "rlsdb,rlsm,rlsro,rlsa", "-o", "yaml"}).out << sql("TABLE rls_migration_status")
-                << "\n"
+      std::cerr << kubectl({"get", "rlsdb,rlsm,rlsro,rlsa", "-o", "yaml"}).out
+                << sql("TABLE rls_migration_status") << "\n"
                 << (operator_ ? operator_->process().log() : "");
       return false;
     }

@@ -13,6 +13,7 @@ void freeze(const GateInput& input, const api::Freeze& freeze, GateResult& resul
   if (freeze.until && *freeze.until <= input.observed.now) return;
   result.state = api::GateState::blocked;
   result.passes_at = freeze.until;
+  result.final = true;  // it is the database's word, not the migration's
   result.message = "the database is frozen" +
                    (freeze.until ? " until " + format_rfc3339_seconds(*freeze.until) : std::string{}) + ": " +
                    quoted(freeze.reason, 200) + "; demotions still happen";

@@ -1,7 +1,8 @@
--- Everything that is known of the projects $1, one row each in the order asked, from one snapshot.
+-- Everything that is known of the projects $1, one row each in the order asked, from one snapshot. $2: the values of the
+-- annotation `resume`, or empty.
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 asked AS MATERIALIZED (
-  SELECT a.project, a.n FROM unnest($1::text[]) WITH ORDINALITY AS a(project, n)
+  SELECT a.project, a.resume, a.n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a(project, resume, n)
 ),
 seen AS MATERIALIZED (
   SELECT asked.n, asked.project,
@@ -43,12 +44,13 @@ SELECT seen.known, seen.phase, seen.ordinal, seen.kind, seen.to_phase, seen.want
        seen.has_row,
        {{remembers}}
        AND (denied.count > coalesce(mark.count, 0) OR (denied.count > 0 AND least(denied.last, clock.now) > mark.last)),
-       resumed.value,
+       asked.resume <> '' AND EXISTS (
+         SELECT FROM rls_operator.resumed r WHERE r.project_id = seen.project AND r.value = asked.resume),
        {{managed_columns}}
 FROM seen
+JOIN asked ON asked.n = seen.n
 CROSS JOIN clock
 LEFT JOIN rls_operator.hold h ON h.project_id = seen.project
-LEFT JOIN rls_operator.resumed ON resumed.project_id = seen.project
 LEFT JOIN denied ON denied.n = seen.n
 LEFT JOIN rls_operator.violation_mark mark
   ON mark.project_id = seen.project AND mark.ordinal = seen.ordinal AND seen.to_phase = seen.phase

@@ -5,6 +5,6 @@ WITH asked AS MATERIALIZED (
 gone AS (
   DELETE FROM rls_operator.hold h USING asked WHERE h.project_id = asked.project
 )
-INSERT INTO rls_operator.resumed AS r (project_id, value)
+INSERT INTO rls_operator.resumed (project_id, value)
 SELECT asked.project, asked.value FROM asked
-ON CONFLICT (project_id) DO UPDATE SET value = excluded.value, at = excluded.at
+ON CONFLICT DO NOTHING

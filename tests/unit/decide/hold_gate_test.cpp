@@ -65,9 +65,10 @@ TEST(Resume, EachValueCountsOnce) {
   EXPECT_EQ(plan.step, StepKind::resume);
   EXPECT_EQ(plan.to, Phase::shadow) << "the phase stays";
   EXPECT_EQ(plan.step_reason, "resumed by annotation rls-operator.dev/resume");
-  c.seen.resumed = c.migration.resume;
+  c.seen.resume_followed = true;
   EXPECT_EQ(c.plan().step, StepKind::none);
   c.migration.resume += " again";
+  c.seen.resume_followed = false;
   EXPECT_EQ(c.plan().step, StepKind::resume);
   c.migration.resume.clear();
   EXPECT_EQ(c.plan().step, StepKind::none) << "taking it away is no word";

@@ -9,23 +9,16 @@ using api::GateState;
 
 TEST(PostureGate, WithoutFindingsItPasses) { EXPECT_EQ(Subject().gate("Posture").state, GateState::passed); }
 
-TEST(PostureGate, OnlyCriticalFindingsBlock) {
+TEST(PostureGate, AFindingThatIsBadEnoughBlocks) {
   Subject c;
-  c.seen.posture =
-      Posture{.blocking = 0, .high = 9, .medium = 9, .low = 9, .worst = "IndexNotUsed app.nodes"};
-  EXPECT_EQ(c.gate("Posture").state, GateState::passed);
-  c.seen.posture->blocking = 2;
-  c.seen.posture->worst = "OwnerBypasses app.nodes: the application owns it";
+  c.seen.posture = Posture{.blocking = 2, .worst = "OwnerBypasses app.nodes: the application owns it"};
   const GateResult gate = c.gate("Posture");
   EXPECT_EQ(gate.state, GateState::blocked);
-  EXPECT_EQ(gate.observed, "2 critical");
-  EXPECT_EQ(gate.message, "OwnerBypasses app.nodes: the application owns it");
-}
-
-TEST(PostureGate, WithoutASentenceItSaysWhereToLook) {
-  Subject c;
-  c.seen.posture->blocking = 1;
-  EXPECT_EQ(c.gate("Posture").message, "see status.findings of the RlsDatabase");
+  EXPECT_EQ(gate.observed, "2 findings");
+  EXPECT_EQ(gate.required, "no finding about the database of severity Critical or worse");
+  EXPECT_EQ(gate.message,
+            "OwnerBypasses app.nodes: the application owns it; mend it, or accept it in spec.posture of the "
+            "RlsDatabase");
 }
 
 TEST(PostureGate, OfAManagedRuntimeSilenceIsNotEvidence) {

@@ -54,7 +54,7 @@ Subject random_subject(Dice& dice) {
   if (dice.one_in(20)) c.migration.hold_at_unreadable = "x";
   if (dice.one_in(8)) c.seen.hold = HoldRow{dice.phase(), dice.one_in(2) ? "check watch" : "dba"};
   if (dice.one_in(10)) c.migration.resume = "1";
-  if (dice.one_in(2)) c.seen.resumed = "1";
+  if (dice.one_in(2)) c.seen.resume_followed = true;
   if (dice.one_in(10)) c.migration.spec.suspend = true;
   if (dice.one_in(4)) c.migration.spec.drift = api::DriftPolicy::revert;
   if (dice.one_in(12))

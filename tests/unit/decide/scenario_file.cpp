@@ -195,7 +195,7 @@ void read_observed(const YAML::Node& seen, Scenario& row) {
   if (const YAML::Node hold = seen["hold"]) {
     out.hold = HoldRow{phase_of(hold["at"]), hold["by"].as<std::string>()};
   }
-  if (seen["resumed"]) out.resumed = seen["resumed"].as<std::string>();
+  if (seen["resumed"]) out.resume_followed = seen["resumed"].as<std::string>() == row.migration.resume;
   out.posture.emplace();
   if (const YAML::Node posture = seen["posture"]; posture && posture.IsScalar()) {
     out.posture.reset();  // "unknown"

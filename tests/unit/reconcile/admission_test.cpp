@@ -276,11 +276,11 @@ TEST(Admission, WhatWasApprovedBeforeThePolicyActedIsNotVouchedFor) {
   Cluster cluster;
   const AdmissionState state = cluster.read();
   const Time since = at("2026-01-15T12:00:00Z");
-  EXPECT_FALSE(vouched(state, since - seconds{1}));
-  EXPECT_FALSE(vouched(state, since));
-  EXPECT_FALSE(vouched(state, since + seconds{10}));
-  EXPECT_TRUE(vouched(state, since + seconds{11}));
-  EXPECT_FALSE(vouched({}, since + seconds{11})) << "not bound";
+  EXPECT_FALSE(vouched(state.approvals_since, since - seconds{1}));
+  EXPECT_FALSE(vouched(state.approvals_since, since));
+  EXPECT_FALSE(vouched(state.approvals_since, since + seconds{10}));
+  EXPECT_TRUE(vouched(state.approvals_since, since + seconds{11}));
+  EXPECT_FALSE(vouched(std::nullopt, since + seconds{11})) << "not bound";
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ struct FakeWorld {
     decide::ViolationCount violations{};
     decide::ViolationCount late{};  ///< of them, what only an exact count finds
     std::optional<decide::HoldRow> hold{};
-    std::string resumed{};
+    std::set<std::string> resumed{};
     std::optional<Phase> wanted_at_drift{};
     std::int64_t drift_number = 0;
     std::vector<api::HistoryEntry> ledger{};  // oldest first
@@ -70,7 +70,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     if (world_.observe_error) return *world_.observe_error;
     std::vector<decide::Observation> out;
     for (const auto& query : queries) {
-      out.push_back(look(query.project));
+      out.push_back(look(query.project, query.resume));
       const auto project = world_.projects.find(query.project);
       if (project == world_.projects.end()) continue;
       if (counting == postgres::Counting::exact) {
@@ -89,7 +89,8 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     ++world_.transactions;
     if (world_.move_error) return *world_.move_error;
     std::vector<postgres::Relook> looks;
-    for (std::size_t i = 0; i < moves.size(); ++i) looks.push_back({i, look(moves[i].project)});
+    for (std::size_t i = 0; i < moves.size(); ++i)
+      looks.push_back({i, look(moves[i].project, moves[i].resume)});
     const auto answers = again(looks);
     std::set<std::string> held_back;  // groups of which one may not go
     for (std::size_t i = 0; i < moves.size(); ++i) {
@@ -110,9 +111,9 @@ class FakeDatabase final : public postgres::ProjectDatabase {
       } else if (held_back.contains(wanted.group)) {
         result.outcome = postgres::MoveOutcome::failed;
         result.error = transient("GroupHeldBack", "held back");
-      } else if (!wanted.resume.empty() && to == wanted.to) {
+      } else if (wanted.resumes && to == wanted.to) {
         project.hold.reset();
-        project.resumed = wanted.resume;
+        project.resumed.insert(wanted.resume);
         result.outcome = postgres::MoveOutcome::moved;
       } else if (to == wanted.to && project.phase == wanted.from) {
         if (wanted.latch) project.hold = wanted.latch;
@@ -164,7 +165,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
   void interrupt() override {}
 
  private:
-  decide::Observation look(const std::string& name) const {
+  decide::Observation look(const std::string& name, const std::string& resume) const {
     decide::Observation seen;
     seen.database = decide::DatabaseState::ok;
     seen.now = world_.now;
@@ -180,7 +181,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     seen.wanted_at_drift = found->second.wanted_at_drift;
     seen.drift_number = found->second.drift_number;
     seen.hold = found->second.hold;
-    seen.resumed = found->second.resumed;
+    seen.resume_followed = found->second.resumed.contains(resume);
     seen.violations = found->second.violations;
     seen.violations.count += found->second.late.count;
     seen.violations.last = std::max(seen.violations.last, found->second.late.last);
@@ -335,6 +336,7 @@ struct Bench {
     board.resume();
     AdmissionState admission;
     admission.approvals = admission.overrides = admission.jobs = true;
+    admission.approvals_since = admission.overrides_since = admission.jobs_since = at("2025-01-01T00:00:00Z");
     surroundings.note(admission);
   }
 
@@ -345,6 +347,7 @@ struct Bench {
     if (const auto before = caches.migrations.get({kNamespace, name})) migration = *before;
     migration.meta.name = {kNamespace, name};
     if (migration.meta.uid.empty()) migration.meta.uid = "uid-" + name;
+    if (migration.meta.created == Time{}) migration.meta.created = at("2026-01-01T00:00:00Z");
     migration.meta.resource_version = std::to_string(++version_);
     ++migration.meta.generation;
     if (migration.spec.project.empty()) migration.spec.project = name;

@@ -195,7 +195,7 @@ TEST_F(BrakeInUse, ResumeIsFollowedOncePerValue) {
   project.hold = decide::HoldRow{Phase::shadow, "check errors"};
   resume("one");
   EXPECT_FALSE(project.hold);
-  EXPECT_EQ(project.resumed, "one");
+  EXPECT_TRUE(project.resumed.contains("one"));
   EXPECT_TRUE(project.ledger.empty());
   project.hold = decide::HoldRow{Phase::shadow, "dba"};
   resume("one");

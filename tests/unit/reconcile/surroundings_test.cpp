@@ -21,7 +21,8 @@ class Beside : public testing::Test {
     migration.spec.project = "sm";
     migration.spec.phase = Phase::complete;
     admission.approvals = admission.overrides = admission.jobs = true;
-    admission.approvals_since = at("2026-01-01T00:00:00Z");
+    admission.approvals_since = admission.overrides_since = admission.jobs_since = at("2026-01-01T00:00:00Z");
+    migration.meta.created = at("2026-01-02T00:00:00Z");
     bench.surroundings.note(admission);
   }
   /// What is beside the project where the database says that it is in `phase`.
@@ -73,6 +74,23 @@ class Beside : public testing::Test {
 };
 
 using Names = std::vector<std::string>;
+
+// Who wrote an override, or a Job, before the policy stood is known to nobody: also afterwards it does not
+// count.
+TEST_F(Beside, WhatWasWrittenPastThePoliciesNeverCounts) {
+  EXPECT_TRUE(in(Phase::shadow).override_guard.bound);
+  migration.meta.created = at("2026-01-01T00:00:10Z");
+  const decide::Guard guard = in(Phase::shadow).override_guard;
+  EXPECT_FALSE(guard.bound);
+  EXPECT_NE(guard.why.find("make it anew"), std::string::npos) << guard.why;
+  api::CheckSpec job{.name = "suite", .phases = {}};
+  job.job = api::JobCheck{"{}"};
+  migration.spec.gates.checks = {job};
+  const auto checks = in(Phase::shadow).checks;
+  ASSERT_TRUE(checks.contains("suite"));
+  EXPECT_EQ(checks.at("suite").state, decide::CheckState::State::unknown);
+  EXPECT_FALSE(bench.board.run_one()) << "no Job is made";
+}
 
 TEST_F(Beside, ApprovalsCountOnlyWhereTheAdmissionHasSeenThem) {
   approve("before", "2025-12-31T23:59:59Z");
@@ -176,20 +194,36 @@ TEST_F(Beside, ChecksThatWereTakenOutOfTheSpecAreWantedNoMore) {
   EXPECT_FALSE(bench.board.run_one());
 }
 
-TEST_F(Beside, TheWorstFindingIsTheFirst) {
+TEST_F(Beside, FindingsBlockFromASeverityOnUnlessTheyAreAccepted) {
   EXPECT_FALSE(in(Phase::shadow).posture) << "nobody has looked";
   const std::vector<api::Finding> findings = {
       {"OwnerBypasses", "Critical", "app.nodes", "the owner sees all", ""},
       {"IndexNotUsed", "High", "app.nodes", "slow", ""},
       {"Odd", "Medium", "app.x", "odd", ""},
       {"Odd", "Low", "app.y", "odd", ""}};
-  bench.surroundings.note({Bench::kNamespace, "main"}, &findings);
-  const auto posture = in(Phase::shadow).posture;
-  ASSERT_TRUE(posture);
-  EXPECT_EQ(*posture, (decide::Posture{1, 1, 1, 1, "OwnerBypasses app.nodes: the owner sees all"}));
-  bench.surroundings.note({Bench::kNamespace, "other"}, nullptr);
+  api::RlsDatabase database;
+  database.meta.name = {Bench::kNamespace, "main"};
+  const Time now = at("2026-01-15T12:00:00Z");
+  const auto blocking = [&] {
+    bench.surroundings.note(database, findings, now);
+    return in(Phase::shadow).posture.value_or(decide::Posture{});
+  };
+  EXPECT_EQ(blocking(), (decide::Posture{1, "OwnerBypasses app.nodes: the owner sees all"}));
+  database.spec.policy.posture.block_at = api::Severity::medium;
+  EXPECT_EQ(blocking().blocking, 3);
+  auto& accepted = database.spec.policy.posture.accepted;
+  accepted.push_back({"OwnerBypasses", "app.nodes", "known", now + std::chrono::seconds{1}});
+  EXPECT_EQ(blocking(), (decide::Posture{2, "IndexNotUsed app.nodes: slow"}));
+  accepted.front().expires = now;
+  EXPECT_EQ(blocking().blocking, 3) << "no longer accepted";
+  accepted.front() = {"OwnerBypasses", "app.other", "known", {}};
+  EXPECT_EQ(blocking().blocking, 3) << "of another object";
+  accepted.front() = {"Odd", "", "known", {}};
+  EXPECT_EQ(blocking().blocking, 2);
+
+  bench.surroundings.forget_findings({Bench::kNamespace, "other"});
   EXPECT_TRUE(in(Phase::shadow).posture) << "of another database";
-  bench.surroundings.note({Bench::kNamespace, "main"}, nullptr);
+  bench.surroundings.forget_findings({Bench::kNamespace, "main"});
   EXPECT_FALSE(in(Phase::shadow).posture) << "it is not known any more";
 }
 

@@ -73,8 +73,10 @@ TEST_F(WavesSeen, WhoseRolloutWasNotLookedAtOrHasChangedIsClosed) {
 TEST_F(WavesSeen, WhatIsForgottenIsClosed) {
   bench.roll_out("all", {{"sm"}});
   decide("all", {true});
-  bench.waves.forget({Bench::kNamespace, "all"});
-  EXPECT_FALSE(wave()->open);
+  bench.waves.forget_gone();
+  EXPECT_TRUE(wave()->open) << "it is still there";
+  bench.waves.forget_all();
+  EXPECT_FALSE(wave()->open) << "of an earlier leadership";
 }
 
 TEST_F(WavesSeen, WhoIsNotNamedWaitsForNoWave) {
