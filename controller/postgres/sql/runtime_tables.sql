@@ -479,7 +479,7 @@ BEGIN
   END IF;
   UPDATE rls_operator.table_state s
   SET name = relation_name, project_column = set_form.project_column, form = wanted, since = clock_timestamp(),
-      fingerprint = rls_operator.protection_of(relation)
+      fingerprint = rls_operator.protection_of(relation), version = (SELECT r.version FROM rls_operator.runtime r)
   WHERE s.id = state.id;
 END
 $rls$;
