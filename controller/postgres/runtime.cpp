@@ -393,9 +393,9 @@ Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
     }
     tell("functions, triggers or rights of the runtime are not those that were installed", made_anew);
   }
+  Keeper keeper(database);
   const auto outdated = read_outdated(database);
   if (!outdated) return outdated.error();
-  Keeper keeper(database);
   for (const Table& table : seen->tables) {
     std::optional<Error> error;
     if (table.drifted) {
