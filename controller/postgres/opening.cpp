@@ -91,14 +91,41 @@ Result<Hello> greet(Connection& connection, const Timeouts& timeouts) {
   return hello;
 }
 
+Result<void> lock_installation(Connection& connection, std::string_view doing) {
+  constexpr std::string_view kThere = "SELECT to_regclass('rls_operator.version') IS NOT NULL";
+  constexpr std::string_view kLock = "LOCK TABLE rls_operator.version IN SHARE ROW EXCLUSIVE MODE";
+  Reply there = connection.script("version_there", kThere);
+  if (!there.ok()) return to_error(*there.failure, doing);
+  if (!there.rows.boolean(0, 0)) {
+    const Reply first =
+        connection.script("lock_first", "SELECT pg_advisory_xact_lock(hashtext('rls_operator schema'))");
+    if (!first.ok()) {
+      Error error = to_error(*first.failure, doing);
+      if (error.reason == "LockTimeout") {
+        error.message +=
+            "; another session holds the advisory lock of the first installation: pg_locks has it (locktype "
+            "advisory); end that session if it is not an operator's";
+      }
+      return error;
+    }
+    // Somebody may have been first.
+    there = connection.script("version_there", kThere);
+    if (!there.ok()) return to_error(*there.failure, doing);
+    if (!there.rows.boolean(0, 0)) return {};
+  }
+  if (const Reply locked = connection.script("lock_version", kLock); !locked.ok())
+    return to_error(*locked.failure, doing);
+  return {};
+}
+
 Result<void> install_schema(Connection& connection, const Timeouts& timeouts, const Hello& hello) {
   constexpr std::string_view kDoing = "install schema rls_operator";
   // The owner's rights count, also where the schema is there: in somebody else's, tables could be swapped.
   if (hello.schema_is_there ? !hello.schema_is_ours : !hello.may_create_schema) return schema_not_ours(hello);
   Transaction transaction(connection, timeouts);
   if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
-  Reply reply = connection.script("lock_schema",
-                                  "SELECT pg_advisory_xact_lock(hashtext('rls_operator schema'));"
+  if (auto locked = lock_installation(connection, kDoing); !locked) return locked.error();
+  Reply reply = connection.script("schema_there",
                                   "SELECT to_regclass('rls_operator.version') IS NOT NULL, "
                                   "EXISTS (SELECT FROM pg_namespace WHERE nspname = 'rls_operator')");
   if (!reply.ok()) return to_error(*reply.failure, kDoing);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "controller/base/result.hpp"
 #include "controller/postgres/project_database.hpp"
@@ -31,6 +32,11 @@ Result<Hello> greet(Connection& connection, const Timeouts& timeouts);
 
 /// What is said where schema `rls_operator` cannot be made, or is there and somebody else's.
 Error schema_not_ours(const Hello& hello);
+
+/// Makes those who install take turns, until the transaction ends, which must have begun. Only the operator
+/// can hold the table; anybody can hold the advisory lock, which is for the very first installation alone.
+/// LockTimeout.
+Result<void> lock_installation(Connection& connection, std::string_view doing);
 
 /// Creates schema `rls_operator`, or brings it to this version; two operators at once take turns.
 /// MissingPrivilege holds the SQL that a DBA runs instead. SchemaTooNew where a newer operator was here.

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "controller/api/json_writer.hpp"
@@ -62,22 +63,37 @@ Result<void> refuse_foreign(Connection& connection, std::string_view schema) {
                       "spec.runtime.schema");
 }
 
-Result<void> run_scripts(Connection& connection, const Timeouts& timeouts, std::string_view schema,
-                         bool again) {
+/// Who owns a schema or table can put another in its place.
+Result<void> refuse_owners(Connection& connection, std::string_view schema) {
+  const std::array<std::string, 1> parameters = {std::string(schema)};
+  const Reply reply = connection.run("runtime_owners", sql::runtime_owners, parameters);
+  if (!reply.ok()) return to_error(*reply.failure, "look who owns the managed runtime");
+  if (reply.rows.size() == 0) return {};
+  const std::string object(reply.rows.text(0, 0));
+  return terminal("RuntimeNotOurs", object + " belongs to role " + quoted(reply.rows.text(0, 1), 63) +
+                                        ", who could put something else in its place. If its content can be "
+                                        "trusted, run as a DBA: ALTER " +
+                                        object + " OWNER TO " + std::string(reply.rows.text(0, 2)) +
+                                        "; else use another spec.runtime.schema");
+}
+
+Result<void> install_once(Connection& connection, const Timeouts& timeouts, std::string_view schema,
+                          bool again) {
   constexpr std::string_view kDoing = "install the managed runtime";
   Transaction transaction(connection, timeouts);
   if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
-  if (const Reply locked = connection.script("lock_schema",
-                                             "SET LOCAL client_min_messages = warning; SELECT "
-                                             "pg_advisory_xact_lock(hashtext('rls_operator schema'))");
-      !locked.ok())
-    return to_error(*locked.failure, kDoing);
+  if (auto locked = lock_installation(connection, kDoing); !locked) return locked.error();
+  // From here on what applications use is touched.
+  const std::string settings = "SET LOCAL client_min_messages = warning; " + std::string(kShortWait);
+  if (const Reply set = connection.script("install_settings", settings); !set.ok())
+    return to_error(*set.failure, kDoing);
   const auto found = read_installed(connection);
   if (!found) return found.error();
   if (found->there && found->version == kRuntimeVersion && !again) return {};
   if (!found->there) {
     if (auto foreign = refuse_foreign(connection, schema); !foreign) return foreign.error();
   }
+  if (auto owned = refuse_owners(connection, schema); !owned) return owned.error();
   std::string script = with_schema(sql::runtime_1, schema);
   script += with_schema(sql::runtime_tables, schema);
   script += with_schema(sql::runtime_notes, schema);
@@ -87,7 +103,25 @@ Result<void> run_scripts(Connection& connection, const Timeouts& timeouts, std::
       error.message += "; run as a DBA what `rlsctl bootstrap-sql` prints";
     return error;
   }
+  // What was not there before may have been made by somebody else just now.
+  if (auto owned = refuse_owners(connection, schema); !owned) return owned.error();
   return transaction.commit_repeatable(kDoing);
+}
+
+/// Somewhere between two, so that two who wait for the same do not meet again.
+void wait_a_little() {
+  static thread_local std::minstd_rand random{std::random_device{}()};
+  std::this_thread::sleep_for(std::chrono::milliseconds(50 + random() % 200));
+}
+
+/// Waits for what applications hold only for a moment each time: they would wait behind it.
+Result<void> run_scripts(Connection& connection, const Timeouts& timeouts, std::string_view schema,
+                         bool again) {
+  for (int wait = 1;; ++wait) {
+    auto installed = install_once(connection, timeouts, schema, again);
+    if (installed || installed.error().reason != "LockTimeout" || wait == kWaits) return installed;
+    wait_a_little();
+  }
 }
 
 /// One table, as tend.sql tells of it.
@@ -241,7 +275,6 @@ std::optional<Error> Keeper::bring(const Table& table, const std::string& form) 
       return note(table, *error);
   }
   const std::array<std::string, 3> parameters = {table.relid, table.column, form};
-  static thread_local std::minstd_rand random{std::random_device{}()};
   for (int wait = 1;; ++wait) {
     const auto error = in_transaction("set_form", sql::set_form, parameters, kShortWait,
                                       "bring " + table.name + " into the form " + quoted(form));
@@ -255,7 +288,7 @@ std::optional<Error> Keeper::bring(const Table& table, const std::string& form) 
                 {{"table", table.name}, {"form", form}, {"err", problems_[table.name]}});
       return std::nullopt;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50 + random() % 200));
+    wait_a_little();
   }
   changed_ = true;
   problems_.erase(table.name);
@@ -267,6 +300,15 @@ std::optional<Error> Keeper::bring(const Table& table, const std::string& form) 
 std::string state_name(const Table& table) {
   if (!table.is_protected) return "Unprotected";
   return table.form == "open" ? "Open" : table.form == "noting" ? "Noting" : "Quiet";
+}
+
+/// Tables whose policies are of another version of the runtime.
+Result<std::set<std::string>> read_outdated(OpenDatabase& database) {
+  const Reply reply = database.connection.run("outdated_forms", sql::outdated_forms);
+  if (!reply.ok()) return to_error(*reply.failure, "read the versions of the tables' policies");
+  std::set<std::string> out;
+  for (std::size_t row = 0; row < reply.rows.size(); ++row) out.emplace(reply.rows.text(row, 0));
+  return out;
 }
 
 Result<std::vector<api::Finding>> read_findings(OpenDatabase& database) {
@@ -315,7 +357,7 @@ Result<void> install_runtime(Connection& connection, const Timeouts& timeouts, s
                                             " is installed in schema " + quoted(found->schema, 63) +
                                             ": set spec.runtime.schema back to it");
   }
-  if (found->version == kRuntimeVersion) return {};
+  if (found->version == kRuntimeVersion) return refuse_owners(connection, schema);
   if (auto installed = run_scripts(connection, timeouts, schema, false); !installed) return installed.error();
   log::info(kLogger, "the managed runtime is installed", {{"schema", schema}, {"version", kRuntimeVersion}});
   return {};
@@ -344,14 +386,16 @@ Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
   if (!seen) return seen.error();
   if (seen->runtime_changed) {
     if (mends) {
-      if (auto again = run_scripts(database.connection, database.timeouts, database.catalogue.schema, true);
-          !again)
-        return again.error();
-      made_anew = true;
+      const auto again = run_scripts(database.connection, database.timeouts, database.catalogue.schema, true);
+      // Held by somebody: it is tried again at the next look, and the tables are looked after now.
+      if (!again && again.error().reason != "LockTimeout") return again.error();
+      made_anew = again.ok();
     }
-    tell("functions, triggers or rights of the runtime are not those that were installed", mends);
+    tell("functions, triggers or rights of the runtime are not those that were installed", made_anew);
   }
   Keeper keeper(database);
+  const auto outdated = read_outdated(database);
+  if (!outdated) return outdated.error();
   for (const Table& table : seen->tables) {
     std::optional<Error> error;
     if (table.drifted) {
@@ -359,8 +403,8 @@ Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
     }
     if (!table.wanted) {
       if (seen->wanted_form == "open") error = keeper.bring(table, "none");
-    } else if (table.problem.empty() &&
-               (!table.is_protected || table.form != seen->wanted_form || (table.drifted && mends))) {
+    } else if (table.problem.empty() && (!table.is_protected || table.form != seen->wanted_form ||
+                                         outdated->contains(table.relid) || (table.drifted && mends))) {
       error = keeper.bring(table, seen->wanted_form);
     }
     if (error) return *error;

@@ -14,8 +14,8 @@ namespace rls::postgres {
 
 /// Installs the runtime in `schema`, or brings it to this version, in one transaction; two at once take
 /// turns. Nothing where it is there already. Terminal: InvalidSpec (no plain name), RuntimeForeign (somebody
-/// else's tables stand there), RuntimeElsewhere (ours stands in another schema), SchemaTooNew,
-/// MissingPrivilege.
+/// else's tables stand there), RuntimeNotOurs (somebody else owns a part of it), RuntimeElsewhere (ours
+/// stands in another schema), SchemaTooNew, MissingPrivilege.
 Result<void> install_runtime(Connection& connection, const Timeouts& timeouts, std::string_view schema,
                              const Hello& hello);
 

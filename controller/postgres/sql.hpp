@@ -48,6 +48,8 @@ extern const std::string_view runtime_tables;
 extern const std::string_view runtime_notes;
 extern const std::string_view runtime_state;
 extern const std::string_view runtime_foreign;
+extern const std::string_view runtime_owners;
+extern const std::string_view outdated_forms;
 extern const std::string_view relation_blocker;
 extern const std::string_view managed_columns;
 extern const std::string_view managed_denied;

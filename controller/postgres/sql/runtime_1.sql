@@ -33,8 +33,10 @@ CREATE TABLE IF NOT EXISTS rls_operator.table_state (
   fingerprint    text NOT NULL,
   had_security   boolean NOT NULL,  -- before us
   had_force      boolean NOT NULL,
-  since          timestamptz NOT NULL DEFAULT clock_timestamp()
+  since          timestamptz NOT NULL DEFAULT clock_timestamp(),
+  version        int NOT NULL DEFAULT 0  -- of the runtime that made its policies
 );
+ALTER TABLE rls_operator.table_state ADD COLUMN IF NOT EXISTS version int NOT NULL DEFAULT 0;
 
 -- What would be denied, as it comes: unlogged, because a logged row costs a reader a whole flush. The numbers come from a
 -- logged sequence, and are taken even by what is rolled back: so what is lost is known.
@@ -183,11 +185,27 @@ CREATE TABLE IF NOT EXISTS {{schema}}.effective_access (
   noting     boolean NOT NULL,
   logins     name[]
 );
-ALTER TABLE {{schema}}.effective_access ENABLE ROW LEVEL SECURITY;
-DROP POLICY IF EXISTS own_context ON {{schema}}.effective_access;
-CREATE POLICY own_context ON {{schema}}.effective_access FOR SELECT
-  USING (project_id = coalesce(current_setting('app.current_project', true), '')
-         AND (logins IS NULL OR session_user = ANY (logins)));
+-- Only what differs is made anew: every query on a protected table reads it, and would wait behind an exclusive lock.
+DO $do$
+DECLARE
+  access constant oid := '{{schema}}.effective_access'::regclass;
+BEGIN
+  IF NOT (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = access) THEN
+    ALTER TABLE {{schema}}.effective_access ENABLE ROW LEVEL SECURITY;
+  END IF;
+  -- As the server writes it.
+  IF NOT EXISTS (
+    SELECT FROM pg_policy p
+    WHERE p.polrelid = access AND p.polname = 'own_context' AND p.polcmd = 'r' AND p.polpermissive AND p.polroles = '{0}'
+      AND pg_get_expr(p.polqual, access) = $q$((project_id = COALESCE(current_setting('app.current_project'::text, true), ''::text)) $q$
+        || 'AND ((logins IS NULL) OR (SESSION_USER = ANY (logins))))') THEN
+    DROP POLICY IF EXISTS own_context ON {{schema}}.effective_access;
+    CREATE POLICY own_context ON {{schema}}.effective_access FOR SELECT
+      USING (project_id = coalesce(current_setting('app.current_project', true), '')
+             AND (logins IS NULL OR session_user = ANY (logins)));
+  END IF;
+END
+$do$;
 GRANT SELECT ON {{schema}}.effective_access TO PUBLIC;
 
 -- Brings the rows of these projects, and that of no context, to what registry, grants and phases say. A row is written
@@ -248,18 +266,21 @@ DO $do$
 DECLARE
   part record;
 BEGIN
-  FOR part IN SELECT * FROM (VALUES ('project_registry', 'project_id'), ('project_read_permissions', 'reader'),
-                                    ('rls_migration_status', 'project_id')) AS t(name, project) LOOP
-    EXECUTE format('DROP TRIGGER IF EXISTS access_added ON {{schema}}.%I', part.name);
-    EXECUTE format('DROP TRIGGER IF EXISTS access_changed ON {{schema}}.%I', part.name);
-    EXECUTE format('DROP TRIGGER IF EXISTS access_removed ON {{schema}}.%I', part.name);
-    EXECUTE format('CREATE TRIGGER access_added AFTER INSERT ON {{schema}}.%I REFERENCING NEW TABLE AS new_rows '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION rls_operator.access_changed(%L)', part.name, part.project);
-    EXECUTE format('CREATE TRIGGER access_changed AFTER UPDATE ON {{schema}}.%I REFERENCING OLD TABLE AS old_rows '
-                   'NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION rls_operator.access_changed(%L)',
-                   part.name, part.project);
-    EXECUTE format('CREATE TRIGGER access_removed AFTER DELETE ON {{schema}}.%I REFERENCING OLD TABLE AS old_rows '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION rls_operator.access_changed(%L)', part.name, part.project);
+  -- Only what differs, as above.
+  FOR part IN
+    SELECT e.name AS trigger, format('{{schema}}.%I', t.name) AS relation,
+           format('CREATE TRIGGER %s AFTER %s ON {{schema}}.%I REFERENCING %s FOR EACH STATEMENT '
+                  'EXECUTE FUNCTION rls_operator.access_changed(%L)', e.name, e.event, t.name, e.rows, t.project) AS definition
+    FROM (VALUES ('project_registry', 'project_id'), ('project_read_permissions', 'reader'),
+                 ('rls_migration_status', 'project_id')) AS t(name, project)
+    CROSS JOIN (VALUES ('access_added', 'INSERT', 'NEW TABLE AS new_rows'),
+                       ('access_changed', 'UPDATE', 'OLD TABLE AS old_rows NEW TABLE AS new_rows'),
+                       ('access_removed', 'DELETE', 'OLD TABLE AS old_rows')) AS e(name, event, rows)
+  LOOP
+    CONTINUE WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = part.relation::regclass AND t.tgname = part.trigger
+                          AND t.tgenabled = 'O' AND pg_get_triggerdef(t.oid) = part.definition);
+    EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', part.trigger, part.relation);
+    EXECUTE part.definition;
   END LOOP;
 END
 $do$;

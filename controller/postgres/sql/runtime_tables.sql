@@ -53,6 +53,51 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
   FROM pg_class c WHERE c.oid = relation
 $rls$;
 
+-- Code that is neither the server's, nor a superuser's, nor ours, and that would run as us as soon as we read the table: in
+-- policies, and in what the planner evaluates beforehand (expressions of indexes and statistics). Who owns it could do as us
+-- whatever we may. Null: there is none. Enumerations have no code; other relations (sub-selects) may be views that have.
+CREATE OR REPLACE FUNCTION rls_operator.code_of_others(relation oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
+  WITH part AS (
+    SELECT 'pg_policy'::regclass AS class, p.oid, format('policy %I', p.polname) AS name
+    FROM pg_policy p WHERE p.polrelid = relation AND p.polname NOT LIKE 'rls\_operator\_%'
+    UNION ALL
+    SELECT 'pg_class'::regclass, i.indexrelid, format('index %I', c.relname)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = relation
+    UNION ALL
+    SELECT 'pg_statistic_ext'::regclass, e.oid, format('statistics %I', e.stxname)
+    FROM pg_statistic_ext e WHERE e.stxrelid = relation
+  ),
+  used AS (
+    SELECT part.name, d.refclassid, d.refobjid, CASE d.refclassid
+        WHEN 'pg_proc'::regclass THEN (SELECT f.proowner FROM pg_proc f WHERE f.oid = d.refobjid)
+        WHEN 'pg_operator'::regclass THEN (SELECT o.oprowner FROM pg_operator o WHERE o.oid = d.refobjid)
+        WHEN 'pg_type'::regclass THEN (
+          SELECT t.typowner FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem
+          WHERE t.oid = d.refobjid AND coalesce(e.typtype, t.typtype) <> 'e')
+        WHEN 'pg_class'::regclass THEN (SELECT c.relowner FROM pg_class c WHERE c.oid = d.refobjid AND part.class = 'pg_policy'::regclass
+                                        AND c.oid <> relation)
+      END AS owner
+    FROM part JOIN pg_depend d ON d.classid = part.class AND d.objid = part.oid
+  )
+  SELECT min(format('%s uses %s', u.name, pg_describe_object(u.refclassid, u.refobjid, 0))) FROM used u
+  WHERE u.owner <> (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)
+    AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = u.owner)
+$rls$;
+
+-- Locks a table, and nothing else: one that got its name meanwhile is not taken for it.
+CREATE OR REPLACE FUNCTION rls_operator.lock_table(relation oid, mode text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
+DECLARE
+  name text := relation::regclass::text;
+BEGIN
+  EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', name, mode);
+  IF name <> relation::regclass::text THEN
+    RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = format('%s was renamed just now', name);
+  END IF;
+END
+$rls$;
+
 -- The tables that are wished for, with their partitions and children, and those that are protected; why one cannot be.
 -- `missing`: an exact name that no table has.
 CREATE OR REPLACE FUNCTION rls_operator.tables()
@@ -111,12 +156,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
              pg_get_userbyid(f.relowner), current_user)
            WHEN foreign_policy.name IS NOT NULL THEN format('policy %I is not ours: with it, somebody else lets rows through; '
              'drop it, or use mode Adopted', foreign_policy.name)
+           WHEN others.code IS NOT NULL THEN format('%s: it would run with the rights of the operator; drop it, or have a '
+             'superuser own it', others.code)
          END
   FROM found f
   FULL JOIN rls_operator.table_state s ON s.relid = f.oid
   LEFT JOIN LATERAL (
     SELECT min(p.polname) AS name FROM pg_policy p
     WHERE p.polrelid = f.oid AND p.polpermissive AND p.polname NOT LIKE 'rls\_operator\_%') foreign_policy ON true
+  LEFT JOIN LATERAL (SELECT rls_operator.code_of_others(f.oid) AS code) others ON true
   UNION ALL
   SELECT NULL, w.name, w.column_name, NULL, NULL, true, false, 'there is no such table'
   FROM wish w
@@ -134,20 +182,61 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
                EXISTS (SELECT FROM {{schema}}.rls_migration_status WHERE migration_phase IN ('enforcing', 'complete')) AS beyond) s
 $rls$;
 
--- Registers the projects whose rows are in the table: before anything depends on who is registered. Needs an index that
--- begins with the column where the table is large.
-CREATE OR REPLACE FUNCTION rls_operator.register_found(relation oid, project_column name) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
+-- For who has locked the table and is about to read it: it may have changed since tables() looked.
+CREATE OR REPLACE FUNCTION rls_operator.refuse_code_of_others(relation oid, project_column name) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
 DECLARE
-  found text[];
-  bad   text;
-  added bigint;
+  code text := rls_operator.code_of_others(relation);
 BEGIN
+  IF code IS NOT NULL THEN
+    RAISE EXCEPTION USING ERRCODE = 'RL001', MESSAGE = format('%s: it would run with the rights of the operator', code);
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+                 WHERE c.oid = relation AND c.relkind IN ('r', 'p') AND a.attname = project_column AND NOT a.attisdropped
+                   AND rls_operator.least_of(rls_operator.base_type(a.atttypid)) IS NOT NULL) THEN
+    RAISE EXCEPTION USING ERRCODE = 'RL001',
+      MESSAGE = format('column %I of %s has a type that no project can have', project_column, relation::regclass);
+  END IF;
+END
+$rls$;
+
+-- Registers the projects whose rows are in the table: before anything depends on who is registered. Needs an index that
+-- begins with the column where the table is large. Reads where no policy can speak: one of the owner's would run as us, and
+-- could hide rows.
+CREATE OR REPLACE FUNCTION rls_operator.register_found(relation oid, project_column name) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET constraint_exclusion = off AS $rls$
+DECLARE
+  found  text[];
+  bad    text;
+  added  bigint;
+  forced boolean;
+  silent boolean;
+BEGIN
+  -- Neither policies nor indexes nor statistics change under it; nobody who reads or writes waits.
+  PERFORM rls_operator.lock_table(relation, 'SHARE UPDATE EXCLUSIVE');
+  PERFORM rls_operator.refuse_code_of_others(relation, project_column);
+  SELECT c.relrowsecurity AND c.relforcerowsecurity INTO forced FROM pg_class c WHERE c.oid = relation;
+  -- In the open form all of them are literally true.
+  SELECT coalesce(bool_and(coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') = 'true'), false)
+         AND coalesce(bool_or(p.polname = 'rls_operator_select' AND p.polcmd = 'r' AND p.polpermissive AND p.polroles = '{0}'), false)
+  INTO silent FROM pg_policy p WHERE p.polrelid = relation;
+  IF forced AND NOT silent THEN
+    -- Somebody's restrictive policy, or what a restored database has. Not in the way of others for long.
+    PERFORM set_config('lock_timeout', '100ms', true);
+    PERFORM rls_operator.lock_table(relation, 'ACCESS EXCLUSIVE');
+    EXECUTE format('ALTER TABLE ONLY %s NO FORCE ROW LEVEL SECURITY', relation::regclass);
+  END IF;
+  -- Off: an error instead of a policy.
+  PERFORM set_config('row_security', CASE WHEN forced AND silent THEN 'on' ELSE 'off' END, true);
   -- From one value to the next: as many looks into the index as there are projects.
   EXECUTE format(
     'WITH RECURSIVE next(v) AS ((SELECT t.%1$I FROM ONLY %2$s t WHERE t.%1$I IS NOT NULL ORDER BY 1 LIMIT 1) '
     'UNION ALL SELECT (SELECT t.%1$I FROM ONLY %2$s t WHERE t.%1$I > next.v ORDER BY 1 LIMIT 1) FROM next WHERE next.v IS NOT NULL) '
     'SELECT array_agg(v::text) FROM next WHERE v IS NOT NULL', project_column, relation::regclass) INTO found;
+  PERFORM set_config('row_security', 'on', true);
+  IF forced AND NOT silent THEN
+    EXECUTE format('ALTER TABLE ONLY %s FORCE ROW LEVEL SECURITY', relation::regclass);
+  END IF;
   SELECT f INTO bad FROM unnest(found) f WHERE f = '' OR f ~ '[\x01-\x1f\x7f]' OR length(f) > 50 LIMIT 1;
   IF bad IS NOT NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'RL001',
@@ -207,9 +296,9 @@ $rls$;
 -- Brings one table to a form, or takes all of ours away (`none`). Waits for the table as long as lock_timeout says; the
 -- caller has a transaction of its own for it. The definition of the forms: docs/database.md.
 CREATE OR REPLACE FUNCTION rls_operator.set_form(relation oid, project_column name, wanted text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET constraint_exclusion = off AS $rls$
 DECLARE
-  relation_name text := relation::regclass::text;
+  relation_name text;
   state     rls_operator.table_state;
   attribute pg_attribute;
   class     pg_class;
@@ -233,7 +322,7 @@ DECLARE
   policy    record;
 BEGIN
   -- First of all, and at once: everything below is decided on what cannot change any more.
-  EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', relation_name);
+  PERFORM rls_operator.lock_table(relation, 'ACCESS EXCLUSIVE');
   SELECT * INTO class FROM pg_class WHERE oid = relation;
   relation_name := format('%I.%I', (SELECT nspname FROM pg_namespace WHERE oid = class.relnamespace), class.relname);
   SELECT * INTO state FROM rls_operator.table_state s WHERE s.relid = relation FOR UPDATE;
@@ -310,7 +399,15 @@ BEGIN
   IF rls_operator.greatest_of(base) IS NOT NULL
      AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisvalid AND i.indkey[0] = attribute.attnum) THEN
     upper := format('%s <= %L::%s%s', col, rls_operator.greatest_of(base), type, collated);
+    -- Ours are dropped, and another's must not run as us: read as an owner whom no policy concerns. Forced again below.
+    PERFORM rls_operator.refuse_code_of_others(relation, project_column);
+    IF class.relforcerowsecurity THEN
+      EXECUTE format('ALTER TABLE ONLY %s NO FORCE ROW LEVEL SECURITY', relation_name);
+      class.relforcerowsecurity := false;
+    END IF;
+    PERFORM set_config('row_security', 'off', true);  -- an error instead of a policy
     EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE NOT %s)', relation_name, upper) INTO beyond;
+    PERFORM set_config('row_security', 'on', true);
     upper := CASE WHEN beyond THEN '' ELSE ' AND ' || upper END;
   END IF;
   own := format('%s = (SELECT nullif(a.project_id, %L)::%s%s%s', col, '', type, access, collated);
@@ -385,7 +482,7 @@ BEGIN
   END IF;
   UPDATE rls_operator.table_state s
   SET name = relation_name, project_column = set_form.project_column, form = wanted, since = clock_timestamp(),
-      fingerprint = rls_operator.protection_of(relation)
+      fingerprint = rls_operator.protection_of(relation), version = (SELECT r.version FROM rls_operator.runtime r)
   WHERE s.id = state.id;
 END
 $rls$;

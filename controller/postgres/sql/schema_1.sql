@@ -1,4 +1,4 @@
--- The operator's own state. Runs once, under an advisory lock; every statement may find its work done.
+-- The operator's own state. Runs once, under a lock; every statement may find its work done.
 
 CREATE TABLE IF NOT EXISTS rls_operator.version (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),

@@ -9,7 +9,8 @@ DROP FUNCTION rls_operator.tend(jsonb, jsonb, interval), rls_operator.drain(), r
   rls_operator.review(text[], text, text, text), rls_operator.not_noted(boolean), rls_operator.runtime_now(), rls_operator.foreign_rights(),
   rls_operator.kind_of(text, text, text, text, text, text), rls_operator.phase_began(text),
   rls_operator.set_form(oid, name, text), rls_operator.register(jsonb), rls_operator.register_found(oid, name),
-  rls_operator.wanted_form(), rls_operator.tables(), rls_operator.protection_of(oid), rls_operator.is_value_of(text, oid),
+  rls_operator.wanted_form(), rls_operator.tables(), rls_operator.refuse_code_of_others(oid, name),
+  rls_operator.code_of_others(oid), rls_operator.lock_table(oid, text), rls_operator.protection_of(oid), rls_operator.is_value_of(text, oid),
   rls_operator.base_type(oid), rls_operator.least_of(oid), rls_operator.greatest_of(oid), rls_operator.leave_a_trace(), rls_operator.without_values(text),
   rls_operator.access_changed(), rls_operator.refresh_access(text[]) RESTRICT;
 DROP TABLE rls_operator.runtime, rls_operator.table_state, rls_operator.violation_inbox, rls_operator.context_usage,
