@@ -17,7 +17,7 @@ namespace rls::postgres {
 namespace {
 
 constexpr std::string_view kLogger = "postgres";
-constexpr std::int64_t kRuntimeVersion = 1;
+constexpr std::int64_t kRuntimeVersion = 2;
 // A waiting ACCESS EXCLUSIVE makes everybody else on the table wait behind it: short waits, some of them.
 constexpr std::string_view kShortWait = "SET LOCAL lock_timeout = '100ms'";
 constexpr int kWaits = 5;

@@ -190,16 +190,12 @@ CREATE POLICY own_context ON {{schema}}.effective_access FOR SELECT
          AND (logins IS NULL OR session_user = ANY (logins)));
 GRANT SELECT ON {{schema}}.effective_access TO PUBLIC;
 
--- Brings the rows of these projects, and that of no context, to what registry, grants and phases say. A row is written
--- only where it changes.
-CREATE OR REPLACE FUNCTION rls_operator.refresh_access(projects text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
-BEGIN
-  DELETE FROM {{schema}}.effective_access a
-  WHERE a.project_id = ANY (projects) AND a.project_id <> ''
-    AND NOT EXISTS (SELECT FROM {{schema}}.project_registry r WHERE r.project_id = a.project_id);
-  INSERT INTO {{schema}}.effective_access AS a (project_id, readable, reads_all, writes_all, noting, logins)
-  SELECT r.project_id,
+-- What registry, grants and phases say of these projects (null: of all). Without a context everything goes on as before,
+-- until the last project enforces; what that will deny is noted while somebody is in shadow.
+CREATE OR REPLACE FUNCTION rls_operator.access_of(projects text[])
+RETURNS TABLE (project_id text, readable text[], reads_all boolean, writes_all boolean, noting boolean, logins name[])
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
+  SELECT r.project_id::text,
          array_prepend(r.project_id::text, CASE WHEN r.access_level = 'SHARED' THEN
            ARRAY(SELECT p.target::text FROM {{schema}}.project_read_permissions p WHERE p.reader = r.project_id
                  AND p.target <> r.project_id ORDER BY 1) END),
@@ -208,22 +204,73 @@ BEGIN
          coalesce(s.migration_phase = 'shadow', false),
          r.logins
   FROM {{schema}}.project_registry r LEFT JOIN {{schema}}.rls_migration_status s ON s.project_id = r.project_id
-  WHERE r.project_id = ANY (projects)
-  ON CONFLICT (project_id) DO UPDATE
-  SET readable = excluded.readable, reads_all = excluded.reads_all, writes_all = excluded.writes_all,
-      noting = excluded.noting, logins = excluded.logins
-  WHERE (a.readable, a.reads_all, a.writes_all, a.noting, a.logins)
-        IS DISTINCT FROM (excluded.readable, excluded.reads_all, excluded.writes_all, excluded.noting, excluded.logins);
-  -- Without a context everything goes on as before, until the last project enforces; what that will deny is noted while
-  -- somebody is in shadow.
-  INSERT INTO {{schema}}.effective_access AS a (project_id, readable, reads_all, writes_all, noting)
-  SELECT '', '{}', legacy AND NOT shadow, legacy AND NOT shadow, shadow
+  WHERE projects IS NULL OR r.project_id = ANY (projects)
+  UNION ALL
+  SELECT '', '{}', legacy AND NOT shadow, legacy AND NOT shadow, shadow, NULL
   FROM (SELECT EXISTS (SELECT FROM {{schema}}.rls_migration_status WHERE migration_phase = 'shadow') AS shadow,
                EXISTS (SELECT FROM {{schema}}.rls_migration_status WHERE migration_phase IN ('pending', 'shadow'))
                OR NOT EXISTS (SELECT FROM {{schema}}.rls_migration_status) AS legacy) s
-  ON CONFLICT (project_id) DO UPDATE
-  SET reads_all = excluded.reads_all, writes_all = excluded.writes_all, noting = excluded.noting
-  WHERE (a.reads_all, a.writes_all, a.noting) IS DISTINCT FROM (excluded.reads_all, excluded.writes_all, excluded.noting);
+  WHERE projects IS NULL OR '' = ANY (projects)
+$rls$;
+
+-- Brings the rows of these projects, and that of no context, to what access_of() says. A row is locked and written only
+-- where it changes: else one open transaction would hold the moves of all projects up.
+CREATE OR REPLACE FUNCTION rls_operator.refresh_access(projects text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
+BEGIN
+  projects := coalesce(projects, '{}');  -- of a statement that changed no row
+  -- Who changes the same project waits here, whichever of its tables; the statements below then see what the one before
+  -- has committed. Without it the later one would put back what it saw before.
+  PERFORM FROM {{schema}}.project_registry r WHERE r.project_id = ANY (projects) ORDER BY r.project_id FOR NO KEY UPDATE;
+  DELETE FROM {{schema}}.effective_access a
+  WHERE a.project_id = ANY (projects) AND a.project_id <> ''
+    AND NOT EXISTS (SELECT FROM {{schema}}.project_registry r WHERE r.project_id = a.project_id);
+  INSERT INTO {{schema}}.effective_access (project_id, readable, reads_all, writes_all, noting, logins)
+  SELECT n.project_id, n.readable, n.reads_all, n.writes_all, n.noting, n.logins
+  FROM rls_operator.access_of(projects || ''::text) n
+  ON CONFLICT (project_id) DO NOTHING;
+  UPDATE {{schema}}.effective_access a
+  SET readable = n.readable, reads_all = n.reads_all, writes_all = n.writes_all, noting = n.noting, logins = n.logins
+  FROM rls_operator.access_of(array_remove(projects, '')) n
+  WHERE a.project_id = n.project_id
+    AND (a.readable, a.reads_all, a.writes_all, a.noting, a.logins)
+        IS DISTINCT FROM (n.readable, n.reads_all, n.writes_all, n.noting, n.logins);
+  -- Of no context: whoever changes it waits for the one before, then looks anew.
+  PERFORM FROM {{schema}}.effective_access a JOIN rls_operator.access_of('{""}') n ON n.project_id = a.project_id
+  WHERE (a.readable, a.reads_all, a.writes_all, a.noting, a.logins)
+        IS DISTINCT FROM (n.readable, n.reads_all, n.writes_all, n.noting, n.logins)
+  FOR NO KEY UPDATE OF a;
+  IF FOUND THEN
+    UPDATE {{schema}}.effective_access a
+    SET readable = n.readable, reads_all = n.reads_all, writes_all = n.writes_all, noting = n.noting, logins = n.logins
+    FROM rls_operator.access_of('{""}') n WHERE a.project_id = n.project_id;
+  END IF;
+END
+$rls$;
+
+-- Puts right what is not as access_of() says: rows that moves of different projects at the same time, a TRUNCATE or a hand
+-- have left behind. Who is being changed by somebody is left to him; nobody is waited for long.
+CREATE OR REPLACE FUNCTION rls_operator.heal_access() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $rls$
+DECLARE
+  stale text[];
+  free  text[];
+BEGIN
+  SELECT array_agg(coalesce(a.project_id, n.project_id)) INTO stale
+  FROM {{schema}}.effective_access a FULL JOIN rls_operator.access_of(NULL) n ON n.project_id = a.project_id
+  WHERE (a.project_id, a.readable, a.reads_all, a.writes_all, a.noting, a.logins)
+        IS DISTINCT FROM (n.project_id, n.readable, n.reads_all, n.writes_all, n.noting, n.logins);
+  IF stale IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT array_agg(l.project_id) INTO free FROM (
+    SELECT r.project_id::text FROM {{schema}}.project_registry r WHERE r.project_id = ANY (stale)
+    ORDER BY r.project_id FOR NO KEY UPDATE SKIP LOCKED) l;
+  free := free || ARRAY(SELECT s FROM unnest(stale) s
+                        WHERE NOT EXISTS (SELECT FROM {{schema}}.project_registry r WHERE r.project_id = s));
+  PERFORM rls_operator.refresh_access(free);
+EXCEPTION WHEN lock_not_available THEN
+  RAISE LOG 'rls-operator: the access of % is being changed by somebody; the next look puts it right', stale;
 END
 $rls$;
 
@@ -263,7 +310,7 @@ BEGIN
   END LOOP;
 END
 $do$;
-SELECT rls_operator.refresh_access('{}');
+SELECT rls_operator.heal_access();
 
 -- ---- the context of a transaction ------------------------------------------------------------------------------------
 
@@ -389,5 +436,6 @@ BEGIN
 END
 $rls$;
 
-REVOKE EXECUTE ON FUNCTION rls_operator.refresh_access(text[]), rls_operator.access_changed(), rls_operator.leave_a_trace(),
+REVOKE EXECUTE ON FUNCTION rls_operator.access_of(text[]), rls_operator.refresh_access(text[]), rls_operator.heal_access(),
+  rls_operator.access_changed(), rls_operator.leave_a_trace(),
   rls_operator.without_values(text) FROM PUBLIC;

@@ -158,13 +158,13 @@ BEGIN
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.oid = s.relid AND s.name <> format('%I.%I', n.nspname, c.relname);
   UPDATE rls_operator.runtime r SET wish = new_wish WHERE r.wish <> new_wish;
+  PERFORM rls_operator.drain();
+  PERFORM rls_operator.archive(older, 10000);
+  -- Last: what is locked from here on is what moves wait for.
   IF projects IS NOT NULL THEN
     SELECT string_agg(r.problem, '; ') INTO refused FROM (SELECT * FROM rls_operator.register(projects) LIMIT 3) r;
   END IF;
-  -- The rows of different projects, moved at the same time, may have left it behind.
-  PERFORM rls_operator.refresh_access('{}');
-  PERFORM rls_operator.drain();
-  PERFORM rls_operator.archive(older, 10000);
+  PERFORM rls_operator.heal_access();
   RETURN QUERY
   SELECT t.*, w.form, r.fingerprint <> rls_operator.runtime_now(), refused
   FROM rls_operator.runtime r
@@ -257,6 +257,6 @@ END
 $do$;
 GRANT SELECT ON {{schema}}.effective_access TO PUBLIC;
 
-INSERT INTO rls_operator.runtime (schema, version) VALUES ('{{schema}}', 1)
-ON CONFLICT (only_row) DO UPDATE SET version = 1;
+INSERT INTO rls_operator.runtime (schema, version) VALUES ('{{schema}}', 2)
+ON CONFLICT (only_row) DO UPDATE SET version = 2;
 UPDATE rls_operator.runtime SET fingerprint = rls_operator.runtime_now();
