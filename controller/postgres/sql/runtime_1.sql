@@ -23,6 +23,18 @@ CREATE TABLE IF NOT EXISTS rls_operator.runtime (
   unseen_scans     bigint NOT NULL DEFAULT 0
 );
 
+-- Since version 2: the inbox is drained in steps, and has a bound. All notes up to these numbers were drained or have left
+-- none; without a context numbers go down.
+DO $do$
+BEGIN
+  -- Not IF NOT EXISTS: that locks everybody out who notes, also where nothing is to be done.
+  IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'rls_operator.runtime'::regclass AND attname = 'drained_to') THEN
+    ALTER TABLE rls_operator.runtime ADD COLUMN drained_to bigint NOT NULL DEFAULT 0, ADD COLUMN contextless_to bigint NOT NULL DEFAULT 0;
+    UPDATE rls_operator.runtime SET drained_to = settled_to;
+  END IF;
+END
+$do$;
+
 -- The tables that are protected.
 CREATE TABLE IF NOT EXISTS rls_operator.table_state (
   id             int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -320,8 +332,10 @@ SELECT rls_operator.heal_access();
 CREATE OR REPLACE FUNCTION {{schema}}.set_project_context(project text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $rls$
 DECLARE
-  known boolean;   -- null: no such project
-  open  boolean := false;
+  known   boolean;   -- null: no such project
+  open    boolean := false;
+  counted text := coalesce(current_setting('rls_noted.contexts', true), '');
+  mark    text := chr(1) || coalesce(project, '') || chr(1);
 BEGIN
   SELECT a.logins IS NULL OR session_user = ANY (a.logins) INTO known
   FROM {{schema}}.effective_access a WHERE a.project_id = project AND project <> '';
@@ -334,9 +348,9 @@ BEGIN
     -- No project has a control character in its name.
     PERFORM set_config('app.current_project', CASE WHEN open THEN '' ELSE chr(1) || 'refused' END, true);
   END IF;
-  -- Once a transaction.
-  IF current_setting('rls_noted.context', true) IS DISTINCT FROM '.' || project THEN
-    PERFORM set_config('rls_noted.context', '.' || project, true);
+  -- Once a transaction each, and not for ever: the names may be made up.
+  IF length(counted) < 1000 AND position(mark IN counted) = 0 THEN
+    PERFORM set_config('rls_noted.contexts', counted || mark, true);
     IF random() < 0.0625 AND current_setting('transaction_read_only') = 'off' THEN
       INSERT INTO rls_operator.context_usage (project_id, at, known)
       VALUES (left(coalesce(project, ''), 50), clock_timestamp(), coalesce(known, false));
@@ -375,32 +389,49 @@ $rls$;
 
 -- Notes, from a policy or trigger, what enforcing would deny, once a transaction for each table and operation. Always true.
 -- Never raises: a transaction of an application must not fail by being watched. What cannot be noted leaves a trace.
+-- Anybody may call it: only what a policy would note, too, is noted, and nobody is named who the session could not be.
 CREATE OR REPLACE FUNCTION {{schema}}.note_violation(table_id int, operation text, certain boolean, who name, key text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $rls$
 DECLARE
   context text := coalesce(current_setting('app.current_project', true), '');
+  waiting bigint;  -- with the number: how many are in the inbox, or rolled back
+  noted   int;     -- by this transaction
 BEGIN
   -- With a dot: what was once set in a session is empty afterwards, and so is the context that is none.
   PERFORM set_config(format('rls_noted.%s%s%s', operation, CASE WHEN certain THEN 'c' ELSE '' END, table_id), '.' || context, true);
   IF pg_is_in_recovery() THEN
     RETURN true;
   END IF;
-  IF current_setting('transaction_read_only') = 'on' THEN
-    IF context <> '' THEN
-      PERFORM rls_operator.leave_a_trace();
-    END IF;
-    RETURN true;
-  END IF;
   BEGIN
+    SELECT CASE WHEN context = '' THEN r.contextless_to ELSE -r.drained_to END INTO waiting FROM rls_operator.runtime r
+    WHERE operation IN ('s', 'i', 'u', 'd')
+      AND EXISTS (SELECT FROM {{schema}}.effective_access a
+                  WHERE a.project_id = context AND a.noting AND (a.logins IS NULL OR session_user = ANY (a.logins)))
+      AND EXISTS (SELECT FROM rls_operator.table_state s WHERE s.id = table_id);
+    IF NOT FOUND THEN
+      RETURN true;
+    END IF;
+    IF current_setting('transaction_read_only') = 'on' THEN
+      IF context <> '' THEN
+        PERFORM rls_operator.leave_a_trace();
+      END IF;
+      RETURN true;
+    END IF;
+    noted := coalesce(nullif(current_setting('rls_noted.number', true), ''), '0')::int + 1;
+    PERFORM set_config('rls_noted.number', noted::text, true);
     INSERT INTO rls_operator.violation_inbox
       (xact, number, at, context, table_id, operation, certain, user_name, login, application, query, key)
-    SELECT x.xact, CASE WHEN context = '' THEN nextval('rls_operator.contextless_number')
-                        ELSE nextval('rls_operator.note_number') END, clock_timestamp(), context, table_id,
-           operation::"char", certain, who, session_user, left(current_setting('application_name'), 64), rls_operator.without_values(current_query()),
-           left(key, 100)
+    SELECT n.xact, n.number, clock_timestamp(), context, table_id, operation::"char", certain,
+           CASE WHEN who <> session_user AND to_regrole(quote_ident(who)) IS NOT NULL AND pg_has_role(session_user, who, 'MEMBER')
+                THEN who ELSE session_user END,
+           session_user, left(current_setting('application_name'), 64), rls_operator.without_values(current_query()), left(key, 100)
     -- First the transaction's number, then the note's: so that every note of a transaction that has ended is accounted for.
-    FROM (SELECT pg_current_xact_id() AS xact OFFSET 0) x;
+    -- What goes beyond the bounds takes a number and leaves no row: that it is missing is known.
+    FROM (SELECT x.xact, CASE WHEN context = '' THEN nextval('rls_operator.contextless_number')
+                              ELSE nextval('rls_operator.note_number') END AS number
+          FROM (SELECT pg_current_xact_id() AS xact OFFSET 0) x OFFSET 0) n
+    WHERE waiting + abs(n.number) <= CASE WHEN noted <= 10000 THEN 1000000 END;
   EXCEPTION WHEN OTHERS THEN
     PERFORM rls_operator.leave_a_trace();
   END;
@@ -408,10 +439,12 @@ BEGIN
 END
 $rls$;
 
--- A statement's shape, without values; empty where it has something that cannot be taken out for sure.
+-- A statement's shape, without values; empty where it has something that cannot be taken out for sure. So has a quoted name
+-- with an apostrophe: what is a value begins and ends elsewhere then.
 CREATE OR REPLACE FUNCTION rls_operator.without_values(query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $rls$
-  SELECT CASE WHEN query ~ '[\\]|\$[^0-9]|--|/\*' OR length(query) > 4000 THEN '' ELSE
+  SELECT CASE WHEN length(query) > 4000 OR query ~ '[\\]|\$[^0-9]|--|/\*'
+                OR query !~ '^(?:[^"'']|"[^"'']*"|''[^'']*'')*$' THEN '' ELSE
     left(regexp_replace(regexp_replace(regexp_replace(query, '''([^'']|'''')*''?', '?', 'g'), '\m[0-9][0-9a-z_.]*', '?', 'gi'),
                         '\s+', ' ', 'g'), 500) END
 $rls$;
