@@ -90,12 +90,14 @@ TEST_F(ManagedForged, WithoutAContextItIsNotedAsBefore) {
 
 TEST_F(ManagedForged, AQuotedNameHidesNoValue) {
   sql("ALTER TABLE app.nodes ADD \"it's\" text");
-  as("a", "SELECT \"it's\" FROM app.nodes WHERE label = 'top secret'");
-  as("a", "SELECT \"it's\", id FROM app.nodes WHERE label = 'top secret' AND label <> 'it''s \"so\"'");
+  as("a", "SELECT \"it's\" FROM app.nodes WHERE label = 'top secret' OR id = 1");
+  as("a",
+     "SELECT \"it's\", id FROM app.nodes WHERE label = 'top secret' OR id = 1 OR label = 'it''s \"so\"'");
   as("a", "DELETE FROM \"app\".\"nodes\" WHERE \"id\" = 1 AND \"label\" <> 'say \"top secret\" or it''s'");
   tend();
   const std::string all =
       value("SELECT string_agg(query, ' ' ORDER BY operation) FROM rls_operator.violation");
+  EXPECT_EQ(value("SELECT sum(count) FROM rls_operator.violation WHERE table_name = 'app.nodes'"), "3");
   EXPECT_THAT(all, Not(HasSubstr("secret")));
   EXPECT_THAT(all, HasSubstr("DELETE FROM \"app\".\"nodes\" WHERE \"id\" = ? AND \"label\" <> ?"));
 }
