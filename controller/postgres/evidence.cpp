@@ -59,7 +59,7 @@ std::variant<PolicyWatch, SqlFailure> watch_runtime(OpenDatabase& database) {
     watch.evidence.state = State::incomplete;
   } else if (!rows.is_null(0, 7)) {
     watch.evidence.state = State::unknown;
-    watch.evidence.why = std::string(rows.text(0, 7)) + ": the soak begins anew";
+    watch.evidence.why = rows.text(0, 7);
   } else if (!watch.recorded_since) {
     watch.evidence.state = State::incomplete;
     watch.evidence.why = "the recording has only just been put in place";

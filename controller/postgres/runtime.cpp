@@ -18,7 +18,7 @@ namespace rls::postgres {
 namespace {
 
 constexpr std::string_view kLogger = "postgres";
-constexpr std::int64_t kRuntimeVersion = 1;
+constexpr std::int64_t kRuntimeVersion = 2;
 // A waiting ACCESS EXCLUSIVE makes everybody else on the table wait behind it: short waits, some of them.
 constexpr std::string_view kShortWait = "SET LOCAL lock_timeout = '100ms'";
 constexpr int kWaits = 5;
@@ -209,6 +209,23 @@ Result<Tables> regular_work(OpenDatabase& database, const RuntimeWish& wish) {
   return out;
 }
 
+/// What regular_work() has left in a full inbox, each portion in a transaction of its own, as long as
+/// patience lasts.
+Result<void> drain_more(OpenDatabase& database) {
+  constexpr std::string_view kDoing = "take in what was noted";
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < until) {
+    Transaction transaction(database.connection, database.timeouts);
+    if (const auto failure = transaction.begin()) return to_error(*failure, kDoing);
+    if (const auto passed = pass_fence(database); !passed) return passed.error();
+    const Reply reply = database.connection.run("drain_more", sql::drain_more);
+    if (!reply.ok()) return to_error(*reply.failure, kDoing);
+    if (reply.rows.is_null(0, 0)) return {};
+    if (auto committed = transaction.commit_repeatable(kDoing); !committed) return committed.error();
+  }
+  return {};
+}
+
 std::string describe_blocker(OpenDatabase& database, const std::string& table) {
   const std::array<std::string, 1> parameters = {table};
   const Reply reply = database.connection.run("relation_blocker", sql::relation_blocker, parameters);
@@ -393,6 +410,7 @@ Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
     }
     tell("functions, triggers or rights of the runtime are not those that were installed", made_anew);
   }
+  if (auto drained = drain_more(database); !drained) return drained.error();
   Keeper keeper(database);
   const auto outdated = read_outdated(database);
   if (!outdated) return outdated.error();

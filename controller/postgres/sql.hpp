@@ -52,6 +52,7 @@ extern const std::string_view runtime_owners;
 extern const std::string_view outdated_forms;
 extern const std::string_view relation_blocker;
 extern const std::string_view managed_columns;
+extern const std::string_view drain_more;
 extern const std::string_view managed_denied;
 extern const std::string_view managed_evidence;
 extern const std::string_view managed_violations_by_table;

@@ -17,7 +17,9 @@ SELECT (SELECT count(*) FROM t WHERE wanted),
        (SELECT p.hash FROM rls_operator.policy_state p),
        (SELECT (extract(epoch FROM p.changed_at) * 1000000)::bigint FROM rls_operator.policy_state p),
        (extract(epoch FROM r.recorded_since) * 1000000)::bigint,
-       CASE WHEN r.gap_at > clock_timestamp() - interval '15 minutes' THEN r.gap END,
+       CASE WHEN EXISTS (SELECT FROM rls_operator.violation_inbox i WHERE i.number > 0 ORDER BY i.number LIMIT 1 OFFSET 10000)
+            THEN 'more than 10000 notes wait to be counted'
+            WHEN r.gap_at > clock_timestamp() - interval '15 minutes' THEN r.gap || ': the soak begins anew' END,
        r.version,
        (SELECT coalesce(sum(v.total), 0)::bigint FROM rls_operator.violation v WHERE v.project_id = ''),
        -- Who has a snapshot from before the newest move still lives by the phase before.

@@ -23,6 +23,18 @@ CREATE TABLE IF NOT EXISTS rls_operator.runtime (
   unseen_scans     bigint NOT NULL DEFAULT 0
 );
 
+-- Since version 2: the inbox is drained in steps, and has a bound. All notes up to these numbers were drained or have left
+-- none; without a context numbers go down.
+DO $do$
+BEGIN
+  -- Not IF NOT EXISTS: that locks everybody out who notes, also where nothing is to be done.
+  IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'rls_operator.runtime'::regclass AND attname = 'drained_to') THEN
+    ALTER TABLE rls_operator.runtime ADD COLUMN drained_to bigint NOT NULL DEFAULT 0, ADD COLUMN contextless_to bigint NOT NULL DEFAULT 0;
+    UPDATE rls_operator.runtime SET drained_to = settled_to;
+  END IF;
+END
+$do$;
+
 -- The tables that are protected.
 CREATE TABLE IF NOT EXISTS rls_operator.table_state (
   id             int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -208,16 +220,12 @@ END
 $do$;
 GRANT SELECT ON {{schema}}.effective_access TO PUBLIC;
 
--- Brings the rows of these projects, and that of no context, to what registry, grants and phases say. A row is written
--- only where it changes.
-CREATE OR REPLACE FUNCTION rls_operator.refresh_access(projects text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
-BEGIN
-  DELETE FROM {{schema}}.effective_access a
-  WHERE a.project_id = ANY (projects) AND a.project_id <> ''
-    AND NOT EXISTS (SELECT FROM {{schema}}.project_registry r WHERE r.project_id = a.project_id);
-  INSERT INTO {{schema}}.effective_access AS a (project_id, readable, reads_all, writes_all, noting, logins)
-  SELECT r.project_id,
+-- What registry, grants and phases say of these projects (null: of all). Without a context everything goes on as before,
+-- until the last project enforces; what that will deny is noted while somebody is in shadow.
+CREATE OR REPLACE FUNCTION rls_operator.access_of(projects text[])
+RETURNS TABLE (project_id text, readable text[], reads_all boolean, writes_all boolean, noting boolean, logins name[])
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
+  SELECT r.project_id::text,
          array_prepend(r.project_id::text, CASE WHEN r.access_level = 'SHARED' THEN
            ARRAY(SELECT p.target::text FROM {{schema}}.project_read_permissions p WHERE p.reader = r.project_id
                  AND p.target <> r.project_id ORDER BY 1) END),
@@ -226,22 +234,73 @@ BEGIN
          coalesce(s.migration_phase = 'shadow', false),
          r.logins
   FROM {{schema}}.project_registry r LEFT JOIN {{schema}}.rls_migration_status s ON s.project_id = r.project_id
-  WHERE r.project_id = ANY (projects)
-  ON CONFLICT (project_id) DO UPDATE
-  SET readable = excluded.readable, reads_all = excluded.reads_all, writes_all = excluded.writes_all,
-      noting = excluded.noting, logins = excluded.logins
-  WHERE (a.readable, a.reads_all, a.writes_all, a.noting, a.logins)
-        IS DISTINCT FROM (excluded.readable, excluded.reads_all, excluded.writes_all, excluded.noting, excluded.logins);
-  -- Without a context everything goes on as before, until the last project enforces; what that will deny is noted while
-  -- somebody is in shadow.
-  INSERT INTO {{schema}}.effective_access AS a (project_id, readable, reads_all, writes_all, noting)
-  SELECT '', '{}', legacy AND NOT shadow, legacy AND NOT shadow, shadow
+  WHERE projects IS NULL OR r.project_id = ANY (projects)
+  UNION ALL
+  SELECT '', '{}', legacy AND NOT shadow, legacy AND NOT shadow, shadow, NULL
   FROM (SELECT EXISTS (SELECT FROM {{schema}}.rls_migration_status WHERE migration_phase = 'shadow') AS shadow,
                EXISTS (SELECT FROM {{schema}}.rls_migration_status WHERE migration_phase IN ('pending', 'shadow'))
                OR NOT EXISTS (SELECT FROM {{schema}}.rls_migration_status) AS legacy) s
-  ON CONFLICT (project_id) DO UPDATE
-  SET reads_all = excluded.reads_all, writes_all = excluded.writes_all, noting = excluded.noting
-  WHERE (a.reads_all, a.writes_all, a.noting) IS DISTINCT FROM (excluded.reads_all, excluded.writes_all, excluded.noting);
+  WHERE projects IS NULL OR '' = ANY (projects)
+$rls$;
+
+-- Brings the rows of these projects, and that of no context, to what access_of() says. A row is locked and written only
+-- where it changes: else one open transaction would hold the moves of all projects up.
+CREATE OR REPLACE FUNCTION rls_operator.refresh_access(projects text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
+BEGIN
+  projects := coalesce(projects, '{}');  -- of a statement that changed no row
+  -- Who changes the same project waits here, whichever of its tables; the statements below then see what the one before
+  -- has committed. Without it the later one would put back what it saw before.
+  PERFORM FROM {{schema}}.project_registry r WHERE r.project_id = ANY (projects) ORDER BY r.project_id FOR NO KEY UPDATE;
+  DELETE FROM {{schema}}.effective_access a
+  WHERE a.project_id = ANY (projects) AND a.project_id <> ''
+    AND NOT EXISTS (SELECT FROM {{schema}}.project_registry r WHERE r.project_id = a.project_id);
+  INSERT INTO {{schema}}.effective_access (project_id, readable, reads_all, writes_all, noting, logins)
+  SELECT n.project_id, n.readable, n.reads_all, n.writes_all, n.noting, n.logins
+  FROM rls_operator.access_of(projects || ''::text) n
+  ON CONFLICT (project_id) DO NOTHING;
+  UPDATE {{schema}}.effective_access a
+  SET readable = n.readable, reads_all = n.reads_all, writes_all = n.writes_all, noting = n.noting, logins = n.logins
+  FROM rls_operator.access_of(array_remove(projects, '')) n
+  WHERE a.project_id = n.project_id
+    AND (a.readable, a.reads_all, a.writes_all, a.noting, a.logins)
+        IS DISTINCT FROM (n.readable, n.reads_all, n.writes_all, n.noting, n.logins);
+  -- Of no context: whoever changes it waits for the one before, then looks anew.
+  PERFORM FROM {{schema}}.effective_access a JOIN rls_operator.access_of('{""}') n ON n.project_id = a.project_id
+  WHERE (a.readable, a.reads_all, a.writes_all, a.noting, a.logins)
+        IS DISTINCT FROM (n.readable, n.reads_all, n.writes_all, n.noting, n.logins)
+  FOR NO KEY UPDATE OF a;
+  IF FOUND THEN
+    UPDATE {{schema}}.effective_access a
+    SET readable = n.readable, reads_all = n.reads_all, writes_all = n.writes_all, noting = n.noting, logins = n.logins
+    FROM rls_operator.access_of('{""}') n WHERE a.project_id = n.project_id;
+  END IF;
+END
+$rls$;
+
+-- Puts right what is not as access_of() says: rows that moves of different projects at the same time, a TRUNCATE or a hand
+-- have left behind. Who is being changed by somebody is left to him; nobody is waited for long.
+CREATE OR REPLACE FUNCTION rls_operator.heal_access() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $rls$
+DECLARE
+  stale text[];
+  free  text[];
+BEGIN
+  SELECT array_agg(coalesce(a.project_id, n.project_id)) INTO stale
+  FROM {{schema}}.effective_access a FULL JOIN rls_operator.access_of(NULL) n ON n.project_id = a.project_id
+  WHERE (a.project_id, a.readable, a.reads_all, a.writes_all, a.noting, a.logins)
+        IS DISTINCT FROM (n.project_id, n.readable, n.reads_all, n.writes_all, n.noting, n.logins);
+  IF stale IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT array_agg(l.project_id) INTO free FROM (
+    SELECT r.project_id::text FROM {{schema}}.project_registry r WHERE r.project_id = ANY (stale)
+    ORDER BY r.project_id FOR NO KEY UPDATE SKIP LOCKED) l;
+  free := free || ARRAY(SELECT s FROM unnest(stale) s
+                        WHERE NOT EXISTS (SELECT FROM {{schema}}.project_registry r WHERE r.project_id = s));
+  PERFORM rls_operator.refresh_access(free);
+EXCEPTION WHEN lock_not_available THEN
+  RAISE LOG 'rls-operator: the access of % is being changed by somebody; the next look puts it right', stale;
 END
 $rls$;
 
@@ -284,7 +343,7 @@ BEGIN
   END LOOP;
 END
 $do$;
-SELECT rls_operator.refresh_access('{}');
+SELECT rls_operator.heal_access();
 
 -- ---- the context of a transaction ------------------------------------------------------------------------------------
 
@@ -294,8 +353,10 @@ SELECT rls_operator.refresh_access('{}');
 CREATE OR REPLACE FUNCTION {{schema}}.set_project_context(project text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $rls$
 DECLARE
-  known boolean;   -- null: no such project
-  open  boolean := false;
+  known   boolean;   -- null: no such project
+  open    boolean := false;
+  counted text := coalesce(current_setting('rls_noted.contexts', true), '');
+  mark    text := chr(1) || coalesce(project, '') || chr(1);
 BEGIN
   SELECT a.logins IS NULL OR session_user = ANY (a.logins) INTO known
   FROM {{schema}}.effective_access a WHERE a.project_id = project AND project <> '';
@@ -308,9 +369,9 @@ BEGIN
     -- No project has a control character in its name.
     PERFORM set_config('app.current_project', CASE WHEN open THEN '' ELSE chr(1) || 'refused' END, true);
   END IF;
-  -- Once a transaction.
-  IF current_setting('rls_noted.context', true) IS DISTINCT FROM '.' || project THEN
-    PERFORM set_config('rls_noted.context', '.' || project, true);
+  -- Once a transaction each, and not for ever: the names may be made up.
+  IF length(counted) < 1000 AND position(mark IN counted) = 0 THEN
+    PERFORM set_config('rls_noted.contexts', counted || mark, true);
     IF random() < 0.0625 AND current_setting('transaction_read_only') = 'off' THEN
       INSERT INTO rls_operator.context_usage (project_id, at, known)
       VALUES (left(coalesce(project, ''), 50), clock_timestamp(), coalesce(known, false));
@@ -349,32 +410,49 @@ $rls$;
 
 -- Notes, from a policy or trigger, what enforcing would deny, once a transaction for each table and operation. Always true.
 -- Never raises: a transaction of an application must not fail by being watched. What cannot be noted leaves a trace.
+-- Anybody may call it: only what a policy would note, too, is noted, and nobody is named who the session could not be.
 CREATE OR REPLACE FUNCTION {{schema}}.note_violation(table_id int, operation text, certain boolean, who name, key text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $rls$
 DECLARE
   context text := coalesce(current_setting('app.current_project', true), '');
+  waiting bigint;  -- with the number: how many are in the inbox, or rolled back
+  noted   int;     -- by this transaction
 BEGIN
   -- With a dot: what was once set in a session is empty afterwards, and so is the context that is none.
   PERFORM set_config(format('rls_noted.%s%s%s', operation, CASE WHEN certain THEN 'c' ELSE '' END, table_id), '.' || context, true);
   IF pg_is_in_recovery() THEN
     RETURN true;
   END IF;
-  IF current_setting('transaction_read_only') = 'on' THEN
-    IF context <> '' THEN
-      PERFORM rls_operator.leave_a_trace();
-    END IF;
-    RETURN true;
-  END IF;
   BEGIN
+    SELECT CASE WHEN context = '' THEN r.contextless_to ELSE -r.drained_to END INTO waiting FROM rls_operator.runtime r
+    WHERE operation IN ('s', 'i', 'u', 'd')
+      AND EXISTS (SELECT FROM {{schema}}.effective_access a
+                  WHERE a.project_id = context AND a.noting AND (a.logins IS NULL OR session_user = ANY (a.logins)))
+      AND EXISTS (SELECT FROM rls_operator.table_state s WHERE s.id = table_id);
+    IF NOT FOUND THEN
+      RETURN true;
+    END IF;
+    IF current_setting('transaction_read_only') = 'on' THEN
+      IF context <> '' THEN
+        PERFORM rls_operator.leave_a_trace();
+      END IF;
+      RETURN true;
+    END IF;
+    noted := coalesce(nullif(current_setting('rls_noted.number', true), ''), '0')::int + 1;
+    PERFORM set_config('rls_noted.number', noted::text, true);
     INSERT INTO rls_operator.violation_inbox
       (xact, number, at, context, table_id, operation, certain, user_name, login, application, query, key)
-    SELECT x.xact, CASE WHEN context = '' THEN nextval('rls_operator.contextless_number')
-                        ELSE nextval('rls_operator.note_number') END, clock_timestamp(), context, table_id,
-           operation::"char", certain, who, session_user, left(current_setting('application_name'), 64), rls_operator.without_values(current_query()),
-           left(key, 100)
+    SELECT n.xact, n.number, clock_timestamp(), context, table_id, operation::"char", certain,
+           CASE WHEN who <> session_user AND to_regrole(quote_ident(who)) IS NOT NULL AND pg_has_role(session_user, who, 'MEMBER')
+                THEN who ELSE session_user END,
+           session_user, left(current_setting('application_name'), 64), rls_operator.without_values(current_query()), left(key, 100)
     -- First the transaction's number, then the note's: so that every note of a transaction that has ended is accounted for.
-    FROM (SELECT pg_current_xact_id() AS xact OFFSET 0) x;
+    -- What goes beyond the bounds takes a number and leaves no row: that it is missing is known.
+    FROM (SELECT x.xact, CASE WHEN context = '' THEN nextval('rls_operator.contextless_number')
+                              ELSE nextval('rls_operator.note_number') END AS number
+          FROM (SELECT pg_current_xact_id() AS xact OFFSET 0) x OFFSET 0) n
+    WHERE waiting + abs(n.number) <= CASE WHEN noted <= 10000 THEN 1000000 END;
   EXCEPTION WHEN OTHERS THEN
     PERFORM rls_operator.leave_a_trace();
   END;
@@ -382,10 +460,12 @@ BEGIN
 END
 $rls$;
 
--- A statement's shape, without values; empty where it has something that cannot be taken out for sure.
+-- A statement's shape, without values; empty where it has something that cannot be taken out for sure. So has a quoted name
+-- with an apostrophe: what is a value begins and ends elsewhere then.
 CREATE OR REPLACE FUNCTION rls_operator.without_values(query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $rls$
-  SELECT CASE WHEN query ~ '[\\]|\$[^0-9]|--|/\*' OR length(query) > 4000 THEN '' ELSE
+  SELECT CASE WHEN length(query) > 4000 OR query ~ '[\\]|\$[^0-9]|--|/\*'
+                OR query !~ '^(?:[^"'']|"[^"'']*"|''[^'']*'')*$' THEN '' ELSE
     left(regexp_replace(regexp_replace(regexp_replace(query, '''([^'']|'''')*''?', '?', 'g'), '\m[0-9][0-9a-z_.]*', '?', 'gi'),
                         '\s+', ' ', 'g'), 500) END
 $rls$;
@@ -410,5 +490,6 @@ BEGIN
 END
 $rls$;
 
-REVOKE EXECUTE ON FUNCTION rls_operator.refresh_access(text[]), rls_operator.access_changed(), rls_operator.leave_a_trace(),
+REVOKE EXECUTE ON FUNCTION rls_operator.access_of(text[]), rls_operator.refresh_access(text[]), rls_operator.heal_access(),
+  rls_operator.access_changed(), rls_operator.leave_a_trace(),
   rls_operator.without_values(text) FROM PUBLIC;

@@ -37,28 +37,42 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
 $rls$;
 
 -- Takes what was noted out of the inbox, into the audit log and the kinds of violations; counts transactions; finds gaps.
--- One row: notes taken, and the gap that was found, if any. Two at once take turns.
+-- At most 20 000 notes of projects and 5 000 without a context, the oldest first: what is left is for the next time. One row:
+-- notes taken, and the gap that was found, if any. Two at once take turns.
 CREATE OR REPLACE FUNCTION rls_operator.drain() RETURNS TABLE (notes bigint, gap text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
 DECLARE
+  at_most constant int := 20000;
+  at_most_contextless constant int := 5000;
   state   rls_operator.runtime;
   taken   rls_operator.violation_inbox[];
   last    bigint;
+  last_contextless bigint;
   scans   bigint;
   lost    bigint := 0;
   missing text;
 BEGIN
   SELECT * INTO STRICT state FROM rls_operator.runtime FOR UPDATE;
   SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO last FROM rls_operator.note_number;
+  SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO last_contextless FROM rls_operator.contextless_number;
 
-  WITH gone AS (DELETE FROM rls_operator.violation_inbox RETURNING *)
+  WITH oldest AS MATERIALIZED (
+    (SELECT i.number FROM rls_operator.violation_inbox i WHERE i.number > 0 ORDER BY i.number LIMIT at_most)
+    UNION ALL
+    (SELECT i.number FROM rls_operator.violation_inbox i WHERE i.number < 0 ORDER BY i.number DESC LIMIT at_most_contextless)
+  ),
+  gone AS (DELETE FROM rls_operator.violation_inbox i USING oldest WHERE i.number = oldest.number RETURNING i.*)
   SELECT array_agg(gone::rls_operator.violation_inbox), count(*) INTO taken, notes FROM gone;
+  -- Nothing was left: everything up to the newest number is done, also what was rolled back.
+  SELECT CASE WHEN count(*) FILTER (WHERE n.number > 0) < at_most THEN last ELSE max(n.number) END,
+         CASE WHEN count(*) FILTER (WHERE n.number < 0) < at_most_contextless THEN last_contextless ELSE min(n.number) END
+  INTO state.drained_to, state.contextless_to FROM unnest(taken) n;
   IF notes > 0 THEN
     WITH crowded AS MATERIALIZED (  -- statements that are put together anew each time must not make a kind each for ever
       SELECT v.project_id FROM rls_operator.violation v GROUP BY v.project_id HAVING count(*) >= 1000
     ),
     shaped AS (
-      SELECT n.xact, n.number, n.at, n.context, n.table_id, n.operation, n.certain, n.user_name, n.application, n.key,
+      SELECT n.xact, n.number, n.at, n.context, n.table_id, n.operation, n.certain, n.user_name, n.login, n.application, n.key,
              -- Lists of any length are one shape.
              CASE WHEN n.context IN (SELECT project_id FROM crowded) THEN ''
                   ELSE regexp_replace(n.query, '\?(\s*,\s*\?)+', '?, ...', 'g') END AS query
@@ -77,7 +91,8 @@ BEGIN
         (project_id, table_name, operation, user_name, reason, would_be_denied, created_at, application_name, query_fingerprint, row_key)
       SELECT n.context, n.table_name, n.command, n.user_name,
              CASE WHEN n.certain THEN 'the row belongs to another project'
-                  ELSE 'met rows of another project; a condition of the query may have left them out' END,
+                  ELSE 'met rows of another project; a condition of the query may have left them out' END
+             || CASE WHEN n.login <> n.user_name THEN format('; login %s', n.login) ELSE '' END,
              true, n.at, n.application, n.kind, n.key
       FROM note n ORDER BY n.number
     )
@@ -115,7 +130,8 @@ BEGIN
   -- Numbers that were taken, and no row came: rolled back, or lost in a crash.
   state.drained := state.drained + (SELECT count(*) FROM unnest(taken) n WHERE n.number BETWEEN 1 AND state.checkpoint);
   state.drained_later := state.drained_later + (SELECT count(*) FROM unnest(taken) n WHERE n.number > state.checkpoint);
-  IF pg_snapshot_xmin(pg_current_snapshot()) >= state.checkpoint_xmax THEN
+  IF pg_snapshot_xmin(pg_current_snapshot()) >= state.checkpoint_xmax
+     AND NOT EXISTS (SELECT FROM rls_operator.violation_inbox i WHERE i.number BETWEEN 1 AND state.checkpoint) THEN
     lost := state.checkpoint - state.settled_to - state.drained;
     state.settled_to := state.checkpoint;
     state.checkpoint := last;
@@ -125,14 +141,15 @@ BEGIN
   END IF;
   scans := coalesce(pg_stat_get_numscans('rls_operator.unseen_key'::regclass), 0);
   gap := nullif(concat_ws('; ',
-    CASE WHEN lost > 0 THEN format('%s notes were rolled back with their transactions, or lost in a crash', lost) END,
+    CASE WHEN lost > 0 THEN format('%s notes were rolled back with their transactions, too many for the inbox, or lost in a crash', lost) END,
     CASE WHEN scans > state.unseen_scans THEN format('%s transactions that may not write met rows that enforcing would deny',
                                                      scans - state.unseen_scans)
          WHEN scans < state.unseen_scans THEN 'the statistics of the server were reset' END), '');
   missing := coalesce(rls_operator.not_noted(false), CASE WHEN state.fingerprint <> rls_operator.runtime_now() THEN 'the runtime was changed' END);
   UPDATE rls_operator.runtime r
   SET settled_to = state.settled_to, checkpoint = state.checkpoint, checkpoint_xmax = state.checkpoint_xmax,
-      drained = state.drained, drained_later = state.drained_later, unseen_scans = scans,
+      drained = state.drained, drained_later = state.drained_later, drained_to = state.drained_to,
+      contextless_to = state.contextless_to, unseen_scans = scans,
       recorded_since = CASE WHEN missing IS NOT NULL THEN NULL
                             WHEN drain.gap IS NOT NULL OR r.recorded_since IS NULL THEN clock_timestamp()
                             ELSE r.recorded_since END,
@@ -158,13 +175,13 @@ BEGIN
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.oid = s.relid AND s.name <> format('%I.%I', n.nspname, c.relname);
   UPDATE rls_operator.runtime r SET wish = new_wish WHERE r.wish <> new_wish;
+  PERFORM rls_operator.drain();
+  PERFORM rls_operator.archive(older, 10000);
+  -- Last: what is locked from here on is what moves wait for.
   IF projects IS NOT NULL THEN
     SELECT string_agg(r.problem, '; ') INTO refused FROM (SELECT * FROM rls_operator.register(projects) LIMIT 3) r;
   END IF;
-  -- The rows of different projects, moved at the same time, may have left it behind.
-  PERFORM rls_operator.refresh_access('{}');
-  PERFORM rls_operator.drain();
-  PERFORM rls_operator.archive(older, 10000);
+  PERFORM rls_operator.heal_access();
   RETURN QUERY
   SELECT t.*, w.form, r.fingerprint <> rls_operator.runtime_now(), refused
   FROM rls_operator.runtime r
@@ -257,6 +274,6 @@ END
 $do$;
 GRANT SELECT ON {{schema}}.effective_access TO PUBLIC;
 
-INSERT INTO rls_operator.runtime (schema, version) VALUES ('{{schema}}', 1)
-ON CONFLICT (only_row) DO UPDATE SET version = 1;
+INSERT INTO rls_operator.runtime (schema, version) VALUES ('{{schema}}', 2)
+ON CONFLICT (only_row) DO UPDATE SET version = 2;
 UPDATE rls_operator.runtime SET fingerprint = rls_operator.runtime_now();

@@ -13,6 +13,7 @@ DROP FUNCTION rls_operator.tend(jsonb, jsonb, interval), rls_operator.drain(), r
   rls_operator.code_of_others(oid), rls_operator.lock_table(oid, text), rls_operator.protection_of(oid), rls_operator.is_value_of(text, oid),
   rls_operator.base_type(oid), rls_operator.least_of(oid), rls_operator.greatest_of(oid), rls_operator.leave_a_trace(), rls_operator.without_values(text),
   rls_operator.access_changed(), rls_operator.refresh_access(text[]) RESTRICT;
+DROP FUNCTION IF EXISTS rls_operator.heal_access(), rls_operator.access_of(text[]) RESTRICT;  -- since version 2
 DROP TABLE rls_operator.runtime, rls_operator.table_state, rls_operator.violation_inbox, rls_operator.context_usage,
   rls_operator.transactions_seen, rls_operator.unknown_context, rls_operator.unseen RESTRICT;
 DROP SEQUENCE rls_operator.note_number, rls_operator.contextless_number RESTRICT;

@@ -242,11 +242,28 @@ TEST_F(ManagedInstall, AnOlderRuntimeIsUpgradedInPlace) {
   tend();
   bring("a", Phase::shadow);
   as("a", "SELECT * FROM app.nodes");
-  sql("UPDATE rls_operator.runtime SET version = 0; DROP FUNCTION rls_operator.tend(jsonb, jsonb, interval)");
+  // Version 1 had neither of these functions, and left rows of effective_access as they were before.
+  sql("UPDATE rls_operator.runtime SET version = 1; DROP FUNCTION rls_operator.tend(jsonb, jsonb, interval), "
+      "rls_operator.heal_access(), rls_operator.access_of(text[]); CREATE OR REPLACE FUNCTION "
+      "rls_operator.refresh_access(projects text[]) RETURNS void LANGUAGE plpgsql AS 'BEGIN END'; UPDATE "
+      "rls.effective_access SET reads_all = true WHERE project_id = 'a'");
+  const std::string policies = value(
+      "SELECT string_agg(oid::text, ',' ORDER BY oid) FROM pg_policy WHERE polname "
+      "LIKE 'rls_operator%'");
   store = make();
   open();
-  EXPECT_EQ(tend().status.version, 1);
+  EXPECT_EQ(tend().status.version, 2);
   EXPECT_EQ(see("a").violations.count, 1);
+  EXPECT_EQ(value("SELECT reads_all FROM rls.effective_access WHERE project_id = 'a'"), "f");
+  EXPECT_EQ(tend().status.drift.size(), 0U);
+  EXPECT_EQ(
+      value(
+          "SELECT string_agg(oid::text, ',' ORDER BY oid) FROM pg_policy WHERE polname LIKE 'rls_operator%'"),
+      policies)
+      << "tables stay protected as they are";
+  bring("b", Phase::enforcing);
+  EXPECT_EQ(rows_of("b", "SELECT * FROM app.nodes"), 10);
+  EXPECT_EQ(rows_of("a", "SELECT * FROM app.nodes"), 40);
   sql("UPDATE rls_operator.runtime SET version = 99");
   store = make();
   const auto facts = store->open(claimant);
