@@ -48,7 +48,14 @@ CREATE TABLE IF NOT EXISTS rls_operator.table_state (
   since          timestamptz NOT NULL DEFAULT clock_timestamp(),
   version        int NOT NULL DEFAULT 0  -- of the runtime that made its policies
 );
-ALTER TABLE rls_operator.table_state ADD COLUMN IF NOT EXISTS version int NOT NULL DEFAULT 0;
+DO $do$
+BEGIN
+  -- Not IF NOT EXISTS, as above.
+  IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'rls_operator.table_state'::regclass AND attname = 'version') THEN
+    ALTER TABLE rls_operator.table_state ADD COLUMN version int NOT NULL DEFAULT 0;
+  END IF;
+END
+$do$;
 
 -- What would be denied, as it comes: unlogged, because a logged row costs a reader a whole flush. The numbers come from a
 -- logged sequence, and are taken even by what is rolled back: so what is lost is known.

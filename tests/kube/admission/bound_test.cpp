@@ -121,7 +121,7 @@ TEST_F(Bound, WhatWasForgedWhileItOnlyWarnedIsNeverVouchedFor) {
   const AdmissionState state = read();
   ASSERT_TRUE(state.approvals) << state.why_not_approvals;
   EXPECT_GT(*state.approvals_since, created) << "although the binding is older";
-  EXPECT_FALSE(vouched(state.approvals_since, created));
+  EXPECT_FALSE(reconcile::vouched(state.approvals_since, created));
 }
 
 TEST_F(Bound, AWeakerPolicyIsNot) {
