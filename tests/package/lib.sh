@@ -32,13 +32,17 @@ namespace() {
 # no_crds: the API server forgets our kinds, and with them every object of theirs.
 # Asked for, not waited for by kubectl: its wait sometimes goes on for minutes after they are gone.
 no_crds() {
-  local tries
+  local tries left
   kubectl delete --ignore-not-found --filename "$checkout/crds" --wait=false >/dev/null
-  for ((tries = 0; tries < 300; tries++)); do
-    [[ -n $(kubectl get --ignore-not-found --filename "$checkout/crds" --output name) ]] || return 0
+  for ((tries = 1; tries <= 600; tries++)); do
+    left=$(kubectl get --ignore-not-found --filename "$checkout/crds" --output name)
+    [[ -n $left ]] || return 0
+    # The server's own cleaning pauses longer each time it is disturbed; a change makes it look at once.
+    # shellcheck disable=SC2086 # names without blanks
+    ((tries % 30)) || kubectl annotate --overwrite $left nudge="$tries" >/dev/null 2>&1 || true
     sleep 0.1
   done
-  fail "the CRDs are still there after half a minute"
+  fail "the CRDs are still there after a minute"
 }
 
 # can YES-OR-NO ACCOUNT VERB RESOURCE...: may the service account NAMESPACE/NAME?

@@ -85,12 +85,14 @@ TEST_F(GroupMoves, R_A3_ARowThatRefusesHoldsItsGroupAndNobodyElse) {
   refuse("'p2'");
   const auto results = go();
   EXPECT_EQ(reasons(results),
-            (Texts{"MoveRefused", "MoveRefused", "MoveRefused", "moved", "moved", "moved", "moved"}));
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(results[static_cast<std::size_t>(i)].error->kind, ErrorKind::terminal);
-    EXPECT_THAT(results[static_cast<std::size_t>(i)].error->message,
-                testing::AllOf(HasSubstr("with the others of its group"), HasSubstr("frozen by accounting")));
-    EXPECT_FALSE(results[static_cast<std::size_t>(i)].entry);
+            (Texts{"GroupHeldBack", "MoveRefused", "GroupHeldBack", "moved", "moved", "moved", "moved"}));
+  EXPECT_EQ(results[1].error->kind, ErrorKind::terminal);
+  EXPECT_THAT(results[1].error->message, HasSubstr("frozen by accounting"));
+  for (const std::size_t i : {0U, 2U}) {
+    EXPECT_THAT(results[i].error->message,
+                testing::AllOf(HasSubstr("held back by project \"p2\" of its group"),
+                               HasSubstr("frozen by accounting")));
+    EXPECT_FALSE(results[i].entry);
   }
   EXPECT_EQ(in_shadow(), "p4 p5 p6 p7");
   EXPECT_EQ(ledgered(), "4");
@@ -105,7 +107,7 @@ TEST_F(GroupMoves, ALargeGroupBesideOthersIsFoundAtFault) {
   EXPECT_EQ(results[0].outcome, MoveOutcome::moved);
   for (std::size_t i = 1; i < results.size(); ++i) {
     EXPECT_EQ(results[i].outcome, MoveOutcome::failed) << i;
-    EXPECT_EQ(results[i].error->reason, "MoveRefused");
+    EXPECT_EQ(results[i].error->reason, i == 7 ? "MoveRefused" : "GroupHeldBack") << i;
   }
   EXPECT_EQ(in_shadow(), "p1");
 }
@@ -125,7 +127,7 @@ TEST_F(GroupMoves, ADeferredConstraintRefusesTheWholeGroupBeforeItsCommit) {
   refuse("'p4'", "CONSTRAINT TRIGGER t AFTER UPDATE", "DEFERRABLE INITIALLY DEFERRED");
   const auto results = go();
   EXPECT_EQ(reasons(results),
-            (Texts{"moved", "moved", "MoveRefused", "MoveRefused", "MoveRefused", "MoveRefused"}));
+            (Texts{"moved", "moved", "GroupHeldBack", "MoveRefused", "GroupHeldBack", "GroupHeldBack"}));
   EXPECT_EQ(in_shadow(), "p1 p2");
   EXPECT_EQ(ledgered(), "2");
 }
