@@ -74,6 +74,8 @@ TEST(Samples, TheDemoTakesSeconds) {
 Result<api::RlsRollout> apply_rollout(const std::string& folder) {
   const std::string rendered = kubectl_ok({"kustomize", RLS_SOURCE_DIR "/manifests/" + folder});
   EXPECT_THAT(rendered, testing::Not(HasSubstr("kind: RlsMigration")));
+  // Of another sample, with another mode.
+  kubectl_ok({"delete", "rlsdb", "main", "--ignore-not-found", "--namespace", test_namespace()});
   kubectl_ok({"apply", "-f", "-"}, here(rendered));
   EXPECT_EQ(get("rlsdb", "main")["spec"]["connection"]["secretRef"]["name"], "main-db");
   auto rollout = api::decode_rollout(get("rlsro", "all-projects").dump());
