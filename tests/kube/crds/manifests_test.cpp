@@ -27,9 +27,15 @@ std::string here(std::string text) {
   return text;
 }
 
+/// The runtime's mode of an RlsDatabase cannot be changed, and the samples' have the same name.
+void forget_database() {
+  kubectl_ok({"delete", "rlsdb", "main", "--ignore-not-found", "--namespace", test_namespace()});
+}
+
 /// Applies a folder of manifests/samples and gives back its RlsMigrations by name.
 std::map<std::string, api::RlsMigration> apply_samples(const std::string& folder) {
   const std::string rendered = kubectl_ok({"kustomize", RLS_SOURCE_DIR "/manifests/" + folder});
+  forget_database();
   kubectl_ok({"apply", "-f", "-"}, here(rendered));
   std::map<std::string, api::RlsMigration> found;
   for (const char* name : {"sm", "motoko", "ab", "aa", "bap", "echo", "ea", "io"}) {
@@ -73,6 +79,7 @@ TEST(Samples, TheDemoTakesSeconds) {
 /// Applies a folder whose RlsRollout has the five waves, and gives it back.
 Result<api::RlsRollout> apply_rollout(const std::string& folder) {
   const std::string rendered = kubectl_ok({"kustomize", RLS_SOURCE_DIR "/manifests/" + folder});
+  forget_database();
   EXPECT_THAT(rendered, testing::Not(HasSubstr("kind: RlsMigration")));
   kubectl_ok({"apply", "-f", "-"}, here(rendered));
   EXPECT_EQ(get("rlsdb", "main")["spec"]["connection"]["secretRef"]["name"], "main-db");
