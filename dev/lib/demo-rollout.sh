@@ -80,6 +80,7 @@ rollout_mended() {
 # rollout_command ARGUMENT...: runs rlsctl, and shows it with what it prints.
 rollout_command() {
   local line
+  # shellcheck disable=SC2154 # set by dev/quickstart
   "$rlsctl" "$@" --database main --namespace "$namespace" >"$demo/rlsctl.out" 2>&1 ||
     { tail_of "$demo/rlsctl.out"; say "rlsctl $1 $2 failed"; return 1; }
   tell "\$ rlsctl $* --database main"
