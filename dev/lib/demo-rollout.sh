@@ -6,6 +6,7 @@ rollout_expect() {
   local project
   culprit=bap
   table_waves=1
+  # shellcheck disable=SC2004 # an associative array
   for project in "${projects[@]}"; do expected[$project]=complete; done
   expected[io]=shadow # was complete, then held
 }

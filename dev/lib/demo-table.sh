@@ -54,6 +54,7 @@ table_read() {
   for i in "${!names[@]}"; do since[${names[i]}]=${times[i]}; done
 }
 
+# shellcheck disable=SC2034 # object is read by the stories
 table_forget() { phase=() wanted=() blocked=() violations=() since=() ready=() object=() wave=(); }
 
 # table_first_frame: before the objects are there, the phases come from PostgreSQL.
