@@ -33,6 +33,17 @@ test_absent_program_is_a_failure() {
   entry one 'Test Passed.' | sed 's/^Command: .*/Command: ""/' >log
   same "$(count log)" "0 1 0"
 }
+test_what_failed_is_told_with_what_it_said() {
+  entry one 'Test Failed.' '[ RUN      ] A.a' 'noise' '[       OK ] A.a (0 ms)' '[ RUN      ] A.b' 'a.cpp:7: Failure' 'Value of: x' \
+    '[  FAILED  ] A.b (3 ms)' '[  FAILED  ] 1 test, listed below:' '[  FAILED  ] A.b' >log
+  entry two 'Test Passed.' '[ RUN      ] B.a' '[       OK ] B.a (0 ms)' >>log
+  entry three 'Test Failed.' '[ RUN      ] C.a' 'Segmentation fault' >>log
+  same "$(awk -f "$checkout/dev/lib/failed-tests.awk" log)" "FAILED A.b
+    a.cpp:7: Failure
+    Value of: x
+FAILED three
+    Segmentation fault"
+}
 test_empty_log() { : >log && same "$(count log)" "0 0 0"; }
 
 run_tests
