@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "controller/postgres/bootstrap.hpp"
 
@@ -186,6 +188,17 @@ void ManagedTest::must_go(const std::string& project, Phase from, Phase to) {
   ASSERT_TRUE(result.ok()) << result.error().reason << ": " << result.error().message;
   ASSERT_EQ(result.value().outcome, MoveOutcome::moved)
       << (result.value().error ? result.value().error->message : std::string("obsolete"));
+}
+
+void ManagedTest::settle() {
+  const std::string taken =
+      value("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM rls_operator.note_number");
+  for (int i = 0; i < 600; ++i) {
+    tend();
+    if (value("SELECT settled_to >= " + taken + " FROM rls_operator.runtime") == "t") return;
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  }
+  ADD_FAILURE() << "some transaction did not end for half a minute";
 }
 
 void ManagedTest::bring(const std::string& project, Phase to) {

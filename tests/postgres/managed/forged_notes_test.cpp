@@ -53,8 +53,7 @@ TEST_F(ManagedForged, WhatIsRolledBackInAContextOfOthersStartsNobodysSoakAnew) {
   const auto since = see("a").recorded_since;
   forge("a", "1, 'i', true, 'managed_app', 'forged'", false);
   forge("made up", "1, 's', false, 'x', 'y'", false);
-  tend();
-  tend();
+  settle();
   EXPECT_EQ(see("a").evidence.state, State::complete) << see("a").evidence.why;
   EXPECT_EQ(see("a").recorded_since, since);
 }

@@ -3,9 +3,6 @@
 
 #include <gmock/gmock.h>
 
-#include <chrono>
-#include <thread>
-
 #include "tests/postgres/managed/fixture.hpp"
 
 namespace rls::postgres {
@@ -30,14 +27,6 @@ class ManagedInbox : public ManagedTest {
         "'1' "
         "FROM (SELECT nextval('rls_operator.note_number') AS n FROM generate_series(1, " +
         std::to_string(notes) + ") OFFSET 0) numbers");
-  }
-  /// What is missing is known once every transaction of that time has ended, those of other databases, too.
-  void tend_until_a_gap() {
-    for (int i = 0; i < 200; ++i) {
-      tend();
-      if (see("a").evidence.state == State::unknown) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds{50});
-    }
   }
   std::string waiting() { return value("SELECT count(*) FROM rls_operator.violation_inbox"); }
 };
@@ -84,7 +73,7 @@ TEST_F(ManagedInbox, OneTransactionCannotFillIt) {
      "SELECT count(rls.note_violation(id, 'i', true, 'managed_app', '')) FROM generate_series(1, 12000), "
      "(SELECT 1 AS id) t");
   EXPECT_EQ(waiting(), "10000");
-  tend_until_a_gap();
+  settle();
   EXPECT_EQ(see("a").evidence.state, State::unknown) << "what was left out is a gap";
   EXPECT_THAT(see("a").evidence.why, HasSubstr("2000 notes"));
 }
@@ -96,7 +85,7 @@ TEST_F(ManagedInbox, ManyTransactionsCannotFillItEither) {
   as("a", "SELECT * FROM app.nodes");
   as("", "SELECT * FROM app.nodes");
   EXPECT_EQ(waiting(), "0");
-  tend_until_a_gap();
+  settle();
   EXPECT_EQ(see("a").evidence.state, State::unknown);
   as("a", "SELECT * FROM app.nodes");
   as("", "SELECT * FROM app.nodes");

@@ -201,8 +201,7 @@ TEST_F(ManagedShadow, WorkThatIsRolledBackLeavesAGap) {
     work.exec("SELECT * FROM app.nodes");
     work.abort();
   }
-  tend();
-  tend();
+  settle();
   const decide::Observation seen = see("a");
   EXPECT_EQ(seen.violations.count, 0);
   EXPECT_EQ(seen.evidence.state, State::unknown);
@@ -222,8 +221,7 @@ TEST_F(ManagedShadow, NothingIsNotedOfThoseWhoEnforceWhileOthersAreInShadow) {
   EXPECT_EQ(rows_of("b", "DELETE FROM app.nodes WHERE project_id = 'a' RETURNING 1"), 0);
   EXPECT_EQ(rows_of("b", "INSERT INTO app.nodes VALUES (900, 'a')"), -1);
   EXPECT_EQ(rows_of("b", "UPDATE app.nodes SET project_id = 'a' WHERE project_id = 'b'"), -1);
-  tend();
-  tend();
+  settle();
   EXPECT_EQ(see("a").evidence.state, State::complete) << see("a").evidence.why;
   EXPECT_EQ(see("a").recorded_since, since);
   EXPECT_EQ(value("SELECT count(*) FROM rls_operator.violation WHERE project_id = 'b'"), "0");
@@ -235,8 +233,7 @@ TEST_F(ManagedShadow, WorkWithoutAContextThatIsRolledBackLeavesNone) {
   pqxx::work work(connection);
   work.exec("SELECT * FROM app.nodes");
   work.abort();
-  tend();
-  tend();
+  settle();
   EXPECT_EQ(see("a").evidence.state, State::complete);
 }
 
@@ -292,8 +289,7 @@ TEST_F(ManagedCrash, WhatACrashTookOutOfTheInboxIsAGap) {
   EXPECT_EQ(value("SELECT count(*) FROM rls_operator.violation_inbox"), "0");
   store = make();
   open();
-  tend();
-  tend();
+  settle();
   const decide::Observation seen = see("a");
   EXPECT_EQ(seen.violations.count, 0);
   EXPECT_EQ(seen.evidence.state, State::unknown) << seen.evidence.why;
