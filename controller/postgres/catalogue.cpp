@@ -217,17 +217,20 @@ NewRow new_row(const Table& table, std::string_view role) {
   return row;
 }
 
-/// Where projects are known that have no row in the status table yet: they count as pending.
-Values registry_values(const Table& table, const Values& status) {
+/// Where projects are known that have no row in the status table yet: they count as in their first phase.
+Values registry_values(const Table& table, const Values& status, bool managed) {
+  const std::string first = managed ? "rls_operator.first_phase()::text" : "'pending'";
   const Column* const project = table.find(kProject);
   const bool usable = table.found && project != nullptr && project->may_select && !table.hides_rows;
-  if (!usable) return {{"registered", "false"}};
-  return {{"registry", table.quoted},
-          {"registered",
-           "EXISTS (SELECT FROM " + table.quoted + " r WHERE r." + project->as_text() + " = asked.project)"},
-          {"unlisted", "UNION ALL SELECT 'pending' FROM " + table.quoted + " r WHERE r." + project->quoted +
-                           " IS NOT NULL AND NOT EXISTS (SELECT FROM " + status.at("status") + " s WHERE s." +
-                           status.at("status.project_text") + " = r." + project->as_text() + ")"}};
+  if (!usable) return {{"registered", "false"}, {"first_phase", first}};
+  return {
+      {"registry", table.quoted},
+      {"first_phase", first},
+      {"registered",
+       "EXISTS (SELECT FROM " + table.quoted + " r WHERE r." + project->as_text() + " = asked.project)"},
+      {"unlisted", "UNION ALL SELECT " + first + " FROM " + table.quoted + " r WHERE r." + project->quoted +
+                       " IS NOT NULL AND NOT EXISTS (SELECT FROM " + status.at("status") + " s WHERE s." +
+                       status.at("status.project_text") + " = r." + project->as_text() + ")"}};
 }
 
 /// Why the violations in the audit table cannot be counted; empty where they can.
@@ -422,7 +425,7 @@ Result<Catalogue> read_catalogue(Connection& connection, std::string_view schema
   const AuditRow row = audit_row(audit, role);
   found.no_audit_rows_because = row.why_not;
   values->merge(audit_values(audit, row));
-  values->merge(registry_values(registry, *values));
+  values->merge(registry_values(registry, *values, managed));
   if (values->contains("registry")) found.registry_table = registry.quoted;
   const NewRow first = new_row(status, role);
   found.no_new_rows_because = first.why_not;

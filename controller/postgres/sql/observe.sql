@@ -9,7 +9,7 @@ seen AS MATERIALIZED (
          s.{{status.project}} IS NOT NULL OR registered.yes AS known,
          s.{{status.project}} IS NOT NULL AS has_row,
          -- A registered project without a row is in its first phase.
-         CASE WHEN s.{{status.project}} IS NULL AND registered.yes THEN 'pending'
+         CASE WHEN s.{{status.project}} IS NULL AND registered.yes THEN {{first_phase}}
               ELSE s.{{status.phase}}::text END AS phase,
          newest.ordinal, newest.kind, newest.to_phase, newest.wanted_phase, newest.at,
          CASE WHEN newest.kind = 'drift' THEN ours.to_phase ELSE newest.to_phase END AS last_ours,

@@ -227,6 +227,16 @@ END
 $do$;
 GRANT SELECT ON {{schema}}.effective_access TO PUBLIC;
 
+-- The phase in which a project begins that is not in the status table yet: pending, as before. Where everybody enforces,
+-- before means that its context saw nothing: as pending it would open what is closed, to itself and to sessions without
+-- any context. So it begins enforcing there, and gets its own rows.
+CREATE OR REPLACE FUNCTION rls_operator.first_phase() RETURNS {{schema}}.migration_phase_enum
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
+  SELECT CASE WHEN EXISTS (SELECT FROM {{schema}}.rls_migration_status WHERE migration_phase IN ('pending', 'shadow'))
+                OR NOT EXISTS (SELECT FROM {{schema}}.rls_migration_status)
+              THEN 'pending' ELSE 'enforcing' END::{{schema}}.migration_phase_enum
+$rls$;
+
 -- What registry, grants and phases say of these projects (null: of all). Without a context everything goes on as before,
 -- until the last project enforces; what that will deny is noted while somebody is in shadow.
 CREATE OR REPLACE FUNCTION rls_operator.access_of(projects text[])
@@ -236,8 +246,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
          array_prepend(r.project_id::text, CASE WHEN r.access_level = 'SHARED' THEN
            ARRAY(SELECT p.target::text FROM {{schema}}.project_read_permissions p WHERE p.reader = r.project_id
                  AND p.target <> r.project_id ORDER BY 1) END),
-         r.access_level = 'SUPER' OR coalesce(s.migration_phase = 'pending', true),
-         coalesce(s.migration_phase = 'pending', true),
+         r.access_level = 'SUPER' OR coalesce(s.migration_phase, rls_operator.first_phase()) = 'pending',
+         coalesce(s.migration_phase, rls_operator.first_phase()) = 'pending',
          coalesce(s.migration_phase = 'shadow', false),
          r.logins
   FROM {{schema}}.project_registry r LEFT JOIN {{schema}}.rls_migration_status s ON s.project_id = r.project_id
@@ -245,8 +255,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
   UNION ALL
   SELECT '', '{}', legacy AND NOT shadow, legacy AND NOT shadow, shadow, NULL
   FROM (SELECT EXISTS (SELECT FROM {{schema}}.rls_migration_status WHERE migration_phase = 'shadow') AS shadow,
-               EXISTS (SELECT FROM {{schema}}.rls_migration_status WHERE migration_phase IN ('pending', 'shadow'))
-               OR NOT EXISTS (SELECT FROM {{schema}}.rls_migration_status) AS legacy) s
+               rls_operator.first_phase() = 'pending' AS legacy) s
   WHERE projects IS NULL OR '' = ANY (projects)
 $rls$;
 
@@ -497,6 +506,6 @@ BEGIN
 END
 $rls$;
 
-REVOKE EXECUTE ON FUNCTION rls_operator.access_of(text[]), rls_operator.refresh_access(text[]), rls_operator.heal_access(),
+REVOKE EXECUTE ON FUNCTION rls_operator.first_phase(), rls_operator.access_of(text[]), rls_operator.refresh_access(text[]), rls_operator.heal_access(),
   rls_operator.access_changed(), rls_operator.leave_a_trace(),
   rls_operator.without_values(text) FROM PUBLIC;

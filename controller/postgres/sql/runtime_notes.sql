@@ -181,6 +181,7 @@ BEGIN
   IF projects IS NOT NULL THEN
     SELECT string_agg(r.problem, '; ') INTO refused FROM (SELECT * FROM rls_operator.register(projects) LIMIT 3) r;
   END IF;
+  PERFORM rls_operator.begin_projects();  -- also of those whom a person has registered
   PERFORM rls_operator.heal_access();
   RETURN QUERY
   SELECT t.*, w.form, r.fingerprint <> rls_operator.runtime_now(), refused

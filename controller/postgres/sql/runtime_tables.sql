@@ -200,6 +200,16 @@ BEGIN
 END
 $rls$;
 
+-- Gives all registered projects their row in the status table.
+CREATE OR REPLACE FUNCTION rls_operator.begin_projects() RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $rls$
+  INSERT INTO {{schema}}.rls_migration_status (project_id, migration_phase, rls_enabled)
+  SELECT r.project_id, first.phase, first.phase = 'enforcing'
+  FROM {{schema}}.project_registry r CROSS JOIN (SELECT rls_operator.first_phase() AS phase OFFSET 0) first
+  WHERE NOT EXISTS (SELECT FROM {{schema}}.rls_migration_status s WHERE s.project_id = r.project_id)
+  ON CONFLICT DO NOTHING
+$rls$;
+
 -- Registers the projects whose rows are in the table: before anything depends on who is registered. Needs an index that
 -- begins with the column where the table is large. Reads where no policy can speak: one of the owner's would run as us, and
 -- could hide rows.
@@ -245,8 +255,7 @@ BEGIN
   END IF;
   INSERT INTO {{schema}}.project_registry (project_id) SELECT f FROM unnest(found) f ON CONFLICT DO NOTHING;
   GET DIAGNOSTICS added = ROW_COUNT;
-  INSERT INTO {{schema}}.rls_migration_status (project_id)
-  SELECT f FROM unnest(found) f ON CONFLICT DO NOTHING;
+  PERFORM rls_operator.begin_projects();
   RETURN added;
 END
 $rls$;
@@ -280,10 +289,7 @@ BEGIN
   -- Whom they may read must be there, too.
   INSERT INTO {{schema}}.project_registry (project_id)
   SELECT DISTINCT t FROM jsonb_to_recordset(good) AS w(readable text[]), unnest(w.readable) AS t ON CONFLICT DO NOTHING;
-  INSERT INTO {{schema}}.rls_migration_status (project_id)
-  SELECT r.project_id FROM {{schema}}.project_registry r
-  WHERE NOT EXISTS (SELECT FROM {{schema}}.rls_migration_status s WHERE s.project_id = r.project_id)
-  ON CONFLICT DO NOTHING;
+  PERFORM rls_operator.begin_projects();
   DELETE FROM {{schema}}.project_read_permissions p USING jsonb_to_recordset(good) AS w(name text, readable text[])
   WHERE p.reader = w.name AND p.target <> ALL (w.readable);
   INSERT INTO {{schema}}.project_read_permissions (reader, target)
