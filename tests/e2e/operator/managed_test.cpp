@@ -117,6 +117,28 @@ TEST_F(Managed, AMisspeltProjectIsUnknownAndAnAccessRegistersANewOne) {
   EXPECT_TRUE(world_.eventually([&] { return world_.condition("typo", "Ready") == "False/UnknownProject"; }));
 }
 
+TEST_F(Managed, ATenantThatComesLaterOpensNothing) {
+  const std::string gates =
+      "  gates: {shadowSoak: 0s, enforcingSoak: 0s, minTransactions: 0, review: None}\n"
+      "  access: {level: isolated}\n";
+  for (const char* name : {"sm", "io"}) {
+    ASSERT_EQ(world_.migrate(name, name, "enforcing", gates).exit_code, 0);
+  }
+  ASSERT_TRUE(reaches("sm", "enforcing") && reaches("io", "enforcing"));
+  const std::string everything = "SELECT 'rows ' || count(*) FROM shop.orders";
+  ASSERT_THAT(as("late", everything).out, HasSubstr("rows 0"));
+
+  ASSERT_EQ(world_.migrate("late", "late", "complete", gates).exit_code, 0);
+  ASSERT_TRUE(reaches("late", "complete"));
+  EXPECT_EQ(world_.condition("late", "TargetReached"), "True/TargetReached");
+  EXPECT_EQ(world_.sql("SELECT string_agg(kind || ' ' || to_phase, ', ' ORDER BY ordinal) FROM "
+                       "rls_operator.transition WHERE project_id = 'late'"),
+            "adopted enforcing, moved complete");
+  EXPECT_THAT(as("late", everything).out, HasSubstr("rows 0"));
+  EXPECT_THAT(run({"psql", "-XAt", world_.application_uri(), "-c", everything}).out, HasSubstr("rows 0"))
+      << "without a context";
+}
+
 TEST_F(Managed, ATableThatCannotBeProtectedIsSaidSo) {
   world_.sql("CREATE TABLE shop.invoices (project_id text); ALTER TABLE shop.invoices OWNER TO postgres");
   ASSERT_TRUE(world_.eventually(
