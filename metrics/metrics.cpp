@@ -297,6 +297,7 @@ void append_runtimes(std::string& out, const std::vector<RuntimeSample>& runtime
   family(Id::database_tables_unprotected,
          [](const RuntimeSample& runtime) { return runtime.tables_unprotected; });
   family(Id::database_runtime_changed, [](const RuntimeSample& runtime) { return runtime.changed ? 1 : 0; });
+  family(Id::database_isolated, [](const RuntimeSample& runtime) { return runtime.isolated ? 1 : 0; });
 }
 
 void append_rollouts(std::string& out, const std::vector<RolloutSample>& rollouts) {

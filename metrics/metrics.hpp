@@ -64,7 +64,8 @@ struct RequestSample {
 struct RuntimeSample {
   api::ObjectName database;
   std::int64_t tables_unprotected = 0;
-  bool changed = false;  ///< by somebody else
+  bool changed = false;   ///< by somebody else
+  bool isolated = false;  ///< condition Isolated is True
 };
 
 /// A rollout as its status tells of it.

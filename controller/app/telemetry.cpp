@@ -101,8 +101,10 @@ std::vector<metrics::RuntimeSample> Telemetry::runtimes() const {
     // In the wrong form is not protected as the phases ask, either.
     const std::int64_t lacking = runtime->tables - runtime->protected_tables;
     const bool ready = runtime->not_ready_because.empty();
-    out.push_back(
-        {database->meta.name, std::max<std::int64_t>(lacking, ready ? 0 : 1), !runtime->drift.empty()});
+    const auto* isolated = api::find_condition(database->status.conditions, "Isolated");
+    out.push_back({database->meta.name, std::max<std::int64_t>(lacking, ready ? 0 : 1),
+                   !runtime->drift.empty(),
+                   isolated != nullptr && isolated->status == api::ConditionStatus::is_true});
   }
   return out;
 }

@@ -279,17 +279,36 @@ std::vector<EventDraft> events_of(const api::RlsRollout& before, const api::Roll
   return out;
 }
 
+/// That every project is isolated now, or not any more. Unknown says neither.
+void add_isolation(const api::RlsDatabase& before, const api::DatabaseStatus& after,
+                   std::vector<EventDraft>& drafts) {
+  const api::Condition* was = api::find_condition(before.status.conditions, "Isolated");
+  const api::Condition* is = api::find_condition(after.conditions, "Isolated");
+  if (is == nullptr || is->status == ConditionStatus::unknown) return;
+  const bool isolated = is->status == ConditionStatus::is_true;
+  const bool before_it = was != nullptr && was->status == ConditionStatus::is_true;
+  const bool known_before = was != nullptr && was->status != ConditionStatus::unknown;
+  if (isolated == before_it || (isolated && was != nullptr && !known_before)) return;
+  drafts.push_back({isolated ? EventReason::isolated : EventReason::isolation_lost, is->reason, is->message});
+}
+
 std::vector<EventDraft> events_of(const api::RlsDatabase& before, const api::DatabaseStatus& after) {
+  std::vector<EventDraft> drafts;
   const api::Condition* was = api::find_condition(before.status.conditions, "Ready");
   const api::Condition* is = api::find_condition(after.conditions, "Ready");
-  if (is == nullptr) return {};
+  if (is == nullptr) return drafts;
+  add_isolation(before, after, drafts);
   const bool ready = is->status == ConditionStatus::is_true;
-  if (was != nullptr && was->status == is->status && (ready || was->reason == is->reason)) return {};
-  if (ready) return {{EventReason::database_connected, {}, is->message}};
+  if (was != nullptr && was->status == is->status && (ready || was->reason == is->reason)) return drafts;
+  if (ready) {
+    drafts.push_back({EventReason::database_connected, {}, is->message});
+    return drafts;
+  }
   const api::Condition* reachable = api::find_condition(after.conditions, "Reachable");
   const bool away = reachable != nullptr && reachable->status == ConditionStatus::is_false;
-  return {{away ? EventReason::database_unreachable : EventReason::database_unusable, is->reason,
-           is->reason + ": " + is->message}};
+  drafts.push_back({away ? EventReason::database_unreachable : EventReason::database_unusable, is->reason,
+                    is->reason + ": " + is->message});
+  return drafts;
 }
 
 }  // namespace rls::reconcile

@@ -54,6 +54,8 @@ enum class EventReason {
   rollout_frozen,
   rollout_thawed,
   rollout_complete,
+  isolated,
+  isolation_lost,
 };
 
 /// One row of the table: how a reason is shown.
@@ -99,6 +101,8 @@ inline constexpr std::array kEventTable = {
     EventInfo{EventReason::rollout_frozen, "RolloutFrozen", EventType::normal, "Wait"},
     EventInfo{EventReason::rollout_thawed, "RolloutThawed", EventType::normal, "Observe"},
     EventInfo{EventReason::rollout_complete, "RolloutComplete", EventType::normal, "Observe"},
+    EventInfo{EventReason::isolated, "Isolated", EventType::normal, "Observe"},
+    EventInfo{EventReason::isolation_lost, "IsolationLost", EventType::warning, "Observe"},
 };
 
 /// The row of the table.

@@ -59,6 +59,45 @@ bool seen(const decide::Observation& observed) {
          !observed.conflict_with_older;
 }
 
+struct Isolation {
+  api::ConditionStatus state;
+  std::string reason;
+  std::string message;
+};
+
+/// Whether every session, one without a context too, is kept to its project's rows: phases restrict the
+/// reader, so nobody is isolated before the last one enforces (design 3-database: what it cannot see).
+Isolation isolation_of(const api::DatabaseStatus& status) {
+  using api::ConditionStatus;
+  const api::RuntimeStatus& runtime = *status.runtime;
+  const auto in = [&](Phase phase) {
+    const auto found = status.projects.find(std::string(to_string(phase)));
+    return found == status.projects.end() ? std::int64_t{0} : found->second;
+  };
+  const std::int64_t open = in(Phase::pending) + in(Phase::shadow);
+  const std::int64_t all = open + in(Phase::enforcing) + in(Phase::complete);
+  if (!runtime.not_ready_because.empty())
+    return {ConditionStatus::is_false, "TablesNotProtected", runtime.not_ready_because};
+  if (!runtime.drift.empty()) return {ConditionStatus::is_false, "RuntimeChanged", runtime.drift.front()};
+  if (all == 0) return {ConditionStatus::is_false, "NoProjects", "no project is registered"};
+  if (open > 0) {
+    return {ConditionStatus::is_false, "ProjectsOpen",
+            std::to_string(open) + " of " + std::to_string(all) + " projects are below enforcing (" +
+                std::to_string(in(Phase::pending)) + " pending, " + std::to_string(in(Phase::shadow)) +
+                " shadow): a session in the context of one of them, or without any, reads and writes "
+                "everybody's rows"};
+  }
+  if (runtime.old_sessions > 0) {
+    return {ConditionStatus::is_false, "OlderSessions",
+            std::to_string(runtime.old_sessions) +
+                " sessions have a snapshot from before the last move and live by it until their "
+                "transactions end"};
+  }
+  return {ConditionStatus::is_true, "EveryProjectEnforces",
+          "all " + std::to_string(all) +
+              " projects enforce, and all tables are protected; a session without a context sees nothing"};
+}
+
 }  // namespace
 
 api::MigrationStatus project(const api::RlsMigration& migration, const MigrationOutcome& outcome, Time now) {
@@ -171,6 +210,10 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
       add("Ready", ConditionStatus::is_true, "Adopted", where);
       add("RuntimeReady", ConditionStatus::is_true, "Adopted", where);
     }
+    if (managed) {
+      auto [state, reason, message] = isolation_of(status);
+      add("Isolated", state, std::move(reason), std::move(message));
+    }
     if (managed && !status.runtime->drift.empty()) {
       const auto& drift = status.runtime->drift;
       add("Drifted", ConditionStatus::is_true, "RuntimeChanged",
@@ -189,6 +232,9 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
         away ? error.reason : "Connected", away ? error.message : "the server answers");
     add("RuntimeReady", away ? ConditionStatus::unknown : ConditionStatus::is_false, error.reason,
         error.message);
+    // What was said of it is old now.
+    if (api::find_condition(database.status.conditions, "Isolated") != nullptr)
+      add("Isolated", ConditionStatus::unknown, error.reason, error.message);
     if (needs_person) {
       add("Stalled", ConditionStatus::is_true, error.reason, error.message);
     } else if (patient) {

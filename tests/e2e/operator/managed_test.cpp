@@ -127,6 +127,8 @@ TEST_F(Managed, ATenantThatComesLaterOpensNothing) {
   ASSERT_TRUE(reaches("sm", "enforcing") && reaches("io", "enforcing"));
   const std::string everything = "SELECT 'rows ' || count(*) FROM shop.orders";
   ASSERT_THAT(as("late", everything).out, HasSubstr("rows 0"));
+  ASSERT_TRUE(world_.eventually(
+      [&] { return world_.condition("main", "Isolated", "rlsdatabase") == "True/EveryProjectEnforces"; }));
 
   ASSERT_EQ(world_.migrate("late", "late", "complete", gates).exit_code, 0);
   ASSERT_TRUE(reaches("late", "complete"));
@@ -137,6 +139,15 @@ TEST_F(Managed, ATenantThatComesLaterOpensNothing) {
   EXPECT_THAT(as("late", everything).out, HasSubstr("rows 0"));
   EXPECT_THAT(run({"psql", "-XAt", world_.application_uri(), "-c", everything}).out, HasSubstr("rows 0"))
       << "without a context";
+  EXPECT_EQ(world_.condition("main", "Isolated", "rlsdatabase"), "True/EveryProjectEnforces");
+
+  // A person may open it again, and everybody is told.
+  ASSERT_EQ(world_.migrate("late", "late", "shadow", gates).exit_code, 0);
+  EXPECT_TRUE(world_.eventually(
+      [&] { return world_.condition("main", "Isolated", "rlsdatabase") == "False/ProjectsOpen"; }));
+  EXPECT_TRUE(world_.eventually([&] {
+    return world_.kubectl({"get", "events.events.k8s.io"}).out.find("IsolationLost") != std::string::npos;
+  }));
 }
 
 TEST_F(Managed, ATableThatCannotBeProtectedIsSaidSo) {

@@ -296,6 +296,21 @@ TEST(Events, ADatabaseThatGoesAndComesBackIsTold) {
   EXPECT_THAT(told_of_database(away, up), ElementsAre("DatabaseConnected: PostgreSQL"));
 }
 
+TEST(Events, ADatabaseThatIsIsolatedAndThenIsNotIsTold) {
+  const auto isolated = [](ConditionStatus status) {
+    return std::vector<api::Condition>{{"Ready", ConditionStatus::is_true, "Managed", "up", 1, {}},
+                                       {"Isolated", status, "Reason", "why", 1, {}}};
+  };
+  const auto yes = isolated(ConditionStatus::is_true), no = isolated(ConditionStatus::is_false),
+             unknown = isolated(ConditionStatus::unknown);
+  EXPECT_THAT(told_of_database(no, yes), ElementsAre("Isolated: why"));
+  EXPECT_THAT(told_of_database(yes, no), ElementsAre("IsolationLost: why"));
+  EXPECT_THAT(told_of_database(yes, yes), IsEmpty());
+  EXPECT_THAT(told_of_database(yes, unknown), IsEmpty());
+  EXPECT_THAT(told_of_database(unknown, yes), IsEmpty()) << "the database was away";
+  EXPECT_THAT(told_of_database({}, no), ElementsAre("DatabaseConnected: up"));
+}
+
 TEST(Events, TheirDocumentationHasExactlyTheTable) {
   std::istringstream lines(read("docs/events.md"));
   std::set<std::string> documented, known;

@@ -93,6 +93,30 @@ TEST_F(Managed, DriftIsToldUntilItIsGone) {
   EXPECT_EQ(database_reason("Drifted"), "");
 }
 
+TEST_F(Managed, IsIsolatedWhenTheLastProjectEnforces) {
+  const auto looked = [&] {
+    bench.look_at_database();
+    return database_reason("Isolated");
+  };
+  EXPECT_EQ(looked(), "NoProjects");
+  bench.world.projects["sm"] = {.phase = Phase::complete, .last_ours = Phase::complete};
+  bench.world.projects["io"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  EXPECT_EQ(looked(), "ProjectsOpen");
+  bench.world.projects["io"].phase = Phase::enforcing;
+  EXPECT_EQ(looked(), "EveryProjectEnforces");
+  bench.world.runtime->status.old_sessions = 1;
+  EXPECT_EQ(looked(), "OlderSessions");
+  bench.world.runtime->status.old_sessions = 0;
+  bench.world.runtime->status.drift = {"policies of app.nodes are not those that were installed; put back"};
+  EXPECT_EQ(looked(), "RuntimeChanged");
+  bench.world.runtime->status.drift.clear();
+  bench.world.runtime->status.not_ready_because = "app.nodes: somebody holds it";
+  EXPECT_EQ(looked(), "TablesNotProtected");
+  bench.world.runtime->status.not_ready_because.clear();
+  bench.world.tend_error = transient("DatabaseUnreachable", "gone");
+  EXPECT_EQ(looked(), "DatabaseUnreachable");
+}
+
 TEST_F(Managed, SpecAccessOnAnAdoptedDatabaseIsRefused) {
   api::RlsDatabase database = *bench.caches.databases.get({Bench::kNamespace, "main"});
   database.spec.mode = api::RuntimeMode::adopted;
@@ -101,6 +125,7 @@ TEST_F(Managed, SpecAccessOnAnAdoptedDatabaseIsRefused) {
   bench.world.projects["sm"] = {};
   bench.apply("sm", Phase::shadow, [](auto& m) { m.spec.access.emplace(); });
   bench.reconcile("sm");
+  EXPECT_EQ(database_reason("Isolated"), "") << "its policies are not ours";
   EXPECT_EQ(bench.reason("sm"), "InvalidSpec");
   EXPECT_EQ(bench.world.projects["sm"].phase, Phase::pending);
   EXPECT_TRUE(bench.world.wishes.empty());

@@ -33,6 +33,7 @@ const std::vector<std::regex> kForms = {
     std::regex(R"re(\b(Meaning|Row)\{[^{}]*ErrorKind::\w+,\s*"([A-Z][A-Za-z]+)")re"),
     std::regex(R"re(return \{k(True|False|Unknown), k(True|False|Unknown), "([A-Z][A-Za-z]+)")re"),
     std::regex(R"re(\badd\("[A-Za-z]+", ConditionStatus::\w+, "([A-Z][A-Za-z]+)")re"),
+    std::regex(R"re(return \{ConditionStatus::\w+, "([A-Z][A-Za-z]+)")re"),
     std::regex(R"re(\breason = "([A-Z][A-Za-z]+)")re"),
     std::regex(R"re(\bnote\("([A-Z][A-Za-z]+)")re"),
 };
@@ -102,8 +103,8 @@ TEST(Reasons, EveryReasonInTheCodeIsDocumented) {
 }
 
 TEST(Reasons, NothingIsDocumentedThatNoCodeSays) {
-  const std::set<std::string> types = {"Ready",   "TargetReached", "Reconciling",  "Stalled",   "Held",
-                                       "Drifted", "Reachable",     "RuntimeReady", "Overridden"};
+  const std::set<std::string> types = {"Ready",   "TargetReached", "Reconciling",  "Stalled",    "Held",
+                                       "Drifted", "Reachable",     "RuntimeReady", "Overridden", "Isolated"};
   const auto said = reasons_in_code();
   for (const std::string& name : documented()) {
     // AlreadyExists is a constant of its own in status_error.cpp.
