@@ -39,8 +39,8 @@ class ManagedTest : public testing::Test {
   void open();
   /// Tends with `wish`; fails the test where that fails.
   RuntimeReport tend();
-  /// Tends until it is known which of the notes taken so far came: that takes until every transaction of that time
-  /// has ended, those of other databases, too.
+  /// Tends until it is known which of the notes taken so far came: that takes until every transaction of that
+  /// time has ended, those of other databases, too.
   void settle();
   decide::Observation see(const std::string& project);
   Result<MoveResult> go(const std::string& project, Phase from, Phase to);
