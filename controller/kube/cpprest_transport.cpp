@@ -416,7 +416,11 @@ Result<Response> CpprestTransport::stream(Request request, ChunkSink sink, std::
   state->sink = nullptr;
   if (!finished) cancel_soon(state->cancel);
   saw_status(*credentials_, state->response.status);
-  if (finished && state->error && !by_sink) return *state->error;
+  if (finished && state->error && !by_sink) {
+    if (state->error->reason != "Timeout" || !is_success(state->response.status)) return *state->error;
+    return transient(
+        "Silence", credentials_->server() + " sent nothing more for " + std::to_string(idle.count()) + " s");
+  }
   if (!finished && !by_sink) return transient("Stopped", "the stream was stopped");
   if (state->response.status == 0) return transient("ConnectionLost", "a body came, and never a status");
   return std::move(state->response);

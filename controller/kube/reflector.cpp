@@ -130,9 +130,12 @@ Happening Reflector::watch(const std::stop_token& stop) {
       },
       std::min(tuning_.watch_idle, lasts + kOverdue), stop);
   if (ended_) return *std::exchange(ended_, std::nullopt);
+  const auto lasted = std::chrono::duration_cast<std::chrono::milliseconds>(tuning_.now() - begin);
+  // The server answered and had nothing to tell: it sends no bookmarks of a collection in which nothing has
+  // happened since it began. Where the line is dead instead, the next watch gets no answer.
+  if (!reply && reply.error().reason == "Silence") return WatchClosed{lasted};
   if (!reply) return failed(reply.error());
   if (!is_success(reply->status)) return refused(std::move(*reply), "watch");
-  const auto lasted = std::chrono::duration_cast<std::chrono::milliseconds>(tuning_.now() - begin);
   if (lasted >= kShortWatch) recovered();
   return WatchClosed{lasted};
 }

@@ -21,7 +21,7 @@ namespace rls::kube {
 struct ReflectorTuning {
   unsigned page_limit = 250;  ///< objects; one unpaged list of 10 000 would peak at 120–160 MB
   BackoffPolicy backoff{std::chrono::milliseconds(200), std::chrono::milliseconds(30'000)};
-  std::chrono::seconds watch_idle{120};  ///< bookmarks come each minute; the only detector of a dead peer
+  std::chrono::seconds watch_idle{120};  ///< bookmarks come each minute, if ever; detects a dead peer
   unsigned watch_least = 240;            ///< seconds of timeoutSeconds, drawn anew for each watch, so that
   unsigned watch_most = 290;             ///< the replicas' watches do not end together
   std::chrono::milliseconds relist{600'000};  ///< between two lists at most; a fifth less by chance

@@ -47,8 +47,9 @@ class Transport {
   /// passes without a byte, or `stop` is requested. A reply that is not 2xx comes back whole as the Response.
   /// `stop` and a `false` of the sink end it within a second even when the peer is silent; the sink is never
   /// called after the return.
-  /// Errors (transient): Stopped; Timeout; ConnectionLost; CertificateNotTrusted; ExecPluginFailed. A stream
-  /// that the sink ended is a success. Not to be called on the library's thread.
+  /// Errors (transient): Stopped; Timeout (no reply); Silence (a 2xx reply, and then nothing for `idle`);
+  /// ConnectionLost; CertificateNotTrusted; ExecPluginFailed. A stream that the sink ended is a success. Not
+  /// to be called on the library's thread.
   virtual Result<Response> stream(Request request, ChunkSink sink, std::chrono::seconds idle,
                                   std::stop_token stop) = 0;
 

@@ -150,6 +150,13 @@ TEST(ReflectorRun, HalfAnEventIsNotTakenAndComesAgain) {
   EXPECT_EQ(told.paths, (Texts{kList, watch_from("10"), watch_from("11")}));
 }
 
+TEST(ReflectorRun, AServerThatHasNothingToTellIsNoFailure) {
+  const Scripted silence = {transient("Silence", "nothing more")};
+  const Told told = run({page({"a"}, ""), silence, silence, silence, silence, silence, watch({})});
+  EXPECT_EQ(told.sink, (std::vector<std::string>{"begin", "item a", "commit"})) << "nothing is listed anew";
+  EXPECT_TRUE(told.pauses.empty());
+}
+
 TEST(ReflectorRun, CutListIsGoneOnWith) {
   const Told told = run({page({"a"}, "t"), lost(), page({"b"}, ""), watch({})});
   EXPECT_EQ(told.sink, (Texts{"begin", "item a", "item b", "commit"}));
