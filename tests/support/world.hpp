@@ -97,8 +97,9 @@ class World {
   std::unique_ptr<Background> hold_row(const std::string& project);
   static void release_row(const std::unique_ptr<Background>& holder);
 
-  /// Polls until `holds`; where it does not within `limit`, false, and the world's state is printed. The limit
-  /// ends what will never come: it is far above what any of it takes, the operator's longest pause included.
+  /// Polls until `holds`; where it does not within `limit`, false, and the world's state is printed. The
+  /// limit ends what will never come: it is far above what any of it takes, the operator's longest pause
+  /// included.
   bool eventually(const std::function<bool()>& holds, std::chrono::seconds limit = std::chrono::seconds{120});
 
   [[nodiscard]] const std::string& ns() const { return ns_; }
