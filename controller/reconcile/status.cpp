@@ -157,7 +157,10 @@ bool same_but_counters(const api::MigrationStatus& a, const api::MigrationStatus
     }
     return status;
   };
-  return without_counters(a) == without_counters(b);
+  const auto has_details = [](const api::MigrationStatus& status) {
+    return status.violations && !status.violations->samples.empty();
+  };
+  return has_details(a) == has_details(b) && without_counters(a) == without_counters(b);
 }
 
 bool needs_history(const api::RlsMigration& migration, const decide::Observation& observed) {
@@ -170,7 +173,11 @@ bool needs_history(const api::RlsMigration& migration, const decide::Observation
 bool needs_violations(const api::RlsMigration& migration, const decide::Observation& observed) {
   if (!seen(observed) || !observed.violations_known || observed.violations.count == 0) return false;
   const auto& known = migration.status.violations;
-  return !known || known->total != observed.violations.count || known->last_seen != observed.violations.last;
+  return !known || known->total != observed.violations.count ||
+         known->last_seen != observed.violations.last ||
+         // What is in the inbox still is counted, and in the details when it is drained; or somebody
+         // reviewed.
+         known->unreviewed != observed.unreviewed;
 }
 
 api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutcome& outcome, Time now) {

@@ -65,13 +65,14 @@ end_tree() {
 # every 20 seconds that it still works, and how far it is if that is ninja. Ends the
 # command when this shell is ended.
 with_progress() {
-  local text=$1 log=$2 started=$SECONDS child status=0 next=20 traps far
+  local text=$1 log=$2 started=$SECONDS child status=0 next=20 traps far before=${!-}
   shift 2
+  traps=$(trap -p INT TERM HUP)
+  # Before it begins, so that at no moment it would be left behind.
+  # shellcheck disable=SC2064 # the job before is that of now
+  trap "[[ \${!-} == '$before' ]] || end_tree \"\$!\"; exit 130" INT TERM HUP
   "$@" >>"$log" 2>&1 9>&- </dev/null &
   child=$!
-  traps=$(trap -p INT TERM HUP)
-  # shellcheck disable=SC2064 # the pid of now
-  trap "end_tree $child; exit 130" INT TERM HUP
   while kill -0 "$child" 2>/dev/null; do
     sleep 0.1
     if ((SECONDS - started >= next)); then

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Free ports on 127.0.0.1 for several instances that start at the same time.
-# Needs common.sh. A port is taken by creating a file with its number, which only one
-# process can do; the file names the instance, and is stale when that is gone. They are
-# below the range from which the kernel gives ports to outgoing connections.
+# Needs common.sh. A port is taken by a file with its number, which names the instance, and
+# is stale when that is gone; one process at a time looks and takes. They are below the
+# range from which the kernel gives ports to outgoing connections.
 
 ports_dir=${TMPDIR:-/tmp}/rls-operator-ports-$(id -u)
 ports_first=20000
@@ -21,14 +21,20 @@ port_listened() {
 take_port() {
   local tries port file
   [[ -d $ports_dir ]] || mkdir -m 700 "$ports_dir" 2>/dev/null || [[ -d $ports_dir ]] || die "cannot make $ports_dir"
+  # Else a file that is not written yet would pass for a stale one.
+  local turn
+  exec {turn}>>"$ports_dir/.lock"
+  flock "$turn"
   for ((tries = 0; tries < 200; tries++)); do
     port=$((ports_first + (RANDOM * 32768 + RANDOM) % ports_count))
     file=$ports_dir/$port
     # A reservation of an instance that is no more was left by a crash.
-    [[ ! -e $file ]] || [[ -d $(<"$file") ]] || rm -f "$file"
-    (set -o noclobber && echo "$1" >"$file") 2>/dev/null || continue
-    port_listened "$port" || { echo "$port"; return 0; }
-    rm -f "$file"
+    [[ ! -e $file ]] || [[ ! -d $(<"$file") ]] || continue
+    ! port_listened "$port" || continue
+    echo "$1" >"$file"
+    echo "$port"
+    exec {turn}>&-
+    return 0
   done
   die "no free port found between $ports_first and $((ports_first + ports_count - 1))"
 }

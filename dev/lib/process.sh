@@ -52,7 +52,7 @@ stop() {
     if ! gone "$1" 10; then
       warn "$(basename "$1" .pid) (pid $pid) does not end on SIG$2: SIGKILL"
       kill -KILL "$pid" 2>/dev/null || true
-      gone "$1" 10 || die "process $pid cannot be ended"
+      gone "$1" 60 || die "process $pid cannot be ended"
     fi
   fi
   rm -f "$1"

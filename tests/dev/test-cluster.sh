@@ -185,7 +185,7 @@ test_as_an_ordinary_user() {
   mkdir tree
   cp -r "$checkout/dev" tree/
   chown -R postgres: .
-  as_user() { setpriv --reuid=postgres --regid=postgres --clear-groups env HOME="$PWD" timeout 60 "$@"; }
+  as_user() { setpriv --reuid=postgres --regid=postgres --clear-groups env HOME="$PWD" timeout 600 "$@"; }
   as_user tree/dev/cluster up --no-kube
   as_user tree/dev/cluster status
   psql "$(as_user tree/dev/cluster env | sed 's/export DATABASE_URL=//')" -qc 'select 1' >/dev/null

@@ -34,7 +34,7 @@ namespace() {
 no_crds() {
   local tries left
   kubectl delete --ignore-not-found --filename "$checkout/crds" --wait=false >/dev/null
-  for ((tries = 1; tries <= 600; tries++)); do
+  for ((tries = 1; tries <= 3000; tries++)); do
     left=$(kubectl get --ignore-not-found --filename "$checkout/crds" --output name)
     [[ -n $left ]] || return 0
     # The server's own cleaning pauses longer each time it is disturbed; a change makes it look at once.
@@ -42,14 +42,33 @@ no_crds() {
     ((tries % 30)) || kubectl annotate --overwrite $left nudge="$tries" >/dev/null 2>&1 || true
     sleep 0.1
   done
-  fail "the CRDs are still there after a minute"
+  fail "the CRDs are still there after minutes"
 }
 
-# can YES-OR-NO ACCOUNT VERB RESOURCE...: may the service account NAMESPACE/NAME?
+# can YES-OR-NO ACCOUNT VERB RESOURCE...: may the service account NAMESPACE/NAME? A role that was given or taken
+# a moment ago is waited for.
 can() {
-  local answer
-  answer=$(kubectl auth can-i --as "system:serviceaccount:${2/\//:}" "${@:3}" 2>/dev/null) || true
-  [[ $answer == "$1" ]] || fail "may $2 ${*:3}: expected $1, got $answer"
+  local answer tries
+  for ((tries = 0; tries < 300; tries++)); do
+    answer=$(kubectl auth can-i --as "system:serviceaccount:${2/\//:}" "${@:3}" 2>/dev/null) || true
+    [[ $answer != "$1" ]] || return 0
+    sleep 0.1
+  done
+  fail "may $2 ${*:3}: expected $1, got $answer"
+}
+
+# monitoring_kinds: the API server knows the kinds of the Prometheus Operator.
+monitoring_kinds() {
+  local tries
+  bash "$checkout/tests/package/monitoring-kinds" | kubectl apply --filename - >/dev/null
+  kubectl wait --for=condition=Established --timeout=120s \
+    crd/prometheusrules.monitoring.coreos.com crd/servicemonitors.monitoring.coreos.com >/dev/null
+  # They are found a moment later.
+  for ((tries = 0; tries < 300; tries++)); do
+    ! kubectl get prometheusrules,servicemonitors >/dev/null 2>&1 || return 0
+    sleep 0.1
+  done
+  fail "the kinds of the Prometheus Operator are not served"
 }
 
 # pod_of DEPLOYMENT NAMESPACE [SED-SCRIPT]: the Pod of a Deployment's template, as JSON; nobody makes Pods of

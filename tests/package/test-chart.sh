@@ -240,8 +240,7 @@ test_definitions_of_kubectl_are_not_taken_over_silently() {
 }
 test_monitoring_installs() {
   namespace watcher
-  bash "$checkout/tests/package/monitoring-kinds" | kubectl apply --filename - >/dev/null
-  kubectl wait --for=condition=Established --timeout=30s crd/prometheusrules.monitoring.coreos.com >/dev/null
+  monitoring_kinds
   install watcher --set crds.install=false \
     --set serviceMonitor.enabled=true,serviceMonitor.labels.release=kps,prometheusRule.enabled=true >/dev/null
   same "$(kubectl --namespace watcher get servicemonitors --selector release=kps --output name)" \

@@ -46,8 +46,7 @@ test_the_image_is_that_of_this_version() {
 }
 # The Prometheus Operator is not here: its kinds are, without their schema.
 test_monitoring_applies() {
-  bash "$checkout/tests/package/monitoring-kinds" | kubectl apply --filename - >/dev/null
-  kubectl wait --for=condition=Established --timeout=30s crd/prometheusrules.monitoring.coreos.com >/dev/null
+  monitoring_kinds
   installed
   kubectl apply --kustomize "$manifests/monitoring" >/dev/null
   kubectl --namespace "$system" get prometheusrules,servicemonitors --output name

@@ -107,7 +107,7 @@ std::unique_ptr<PostgresServer> PostgresServer::make_standby() const {
 void PostgresServer::start() {
   server_ = std::make_unique<Background>(
       as_server_user({program("postgres"), "-D", data(), "-p", std::to_string(port_)}), home_ + "/log");
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  const auto deadline = std::chrono::steady_clock::now() + 120s;
   while (!run({"psql", "-qXAt", uri(), "-c", "SELECT 1"}).ok()) {
     if (!server_->running() || std::chrono::steady_clock::now() > deadline) {
       throw std::runtime_error("PostgreSQL did not start:\n" + server_->log());
@@ -120,13 +120,13 @@ void PostgresServer::stop_immediately() {
   if (!server_ || !server_->running()) return;
   server_->signal(SIGQUIT);
   server_->signal(SIGCONT);
-  server_->wait(20s);
+  server_->wait(60s);
 }
 
 void PostgresServer::freeze() const { server_->signal(SIGSTOP); }
 
 void PostgresServer::promote() const {
-  if (sql("SELECT pg_promote(true, 30)") != "t") throw std::runtime_error("the standby was not promoted");
+  if (sql("SELECT pg_promote(true, 120)") != "t") throw std::runtime_error("the standby was not promoted");
 }
 
 void PostgresServer::set(const std::string& parameter, const std::string& value) const {

@@ -98,7 +98,7 @@ Background::Background(const std::vector<std::string>& arguments, std::string lo
 Background::~Background() {
   if (!running()) return;
   signal(SIGKILL);
-  wait(std::chrono::seconds{10});
+  wait(std::chrono::seconds{60});
 }
 
 void Background::signal(int number) const { ::kill(pid_, number); }

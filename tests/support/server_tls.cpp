@@ -58,7 +58,7 @@ void ServerTls::turn_off() {
 /// Each look is a connection of its own, which has the settings that the next one will have.
 void ServerTls::reload_until(const std::string& condition) const {
   sql("SELECT pg_reload_conf()");
-  for (int tries = 0; tries < 200; ++tries) {
+  for (int tries = 0; tries < 2000; ++tries) {
     if (sql("SELECT " + condition) == "t\n") return;
     std::this_thread::sleep_for(std::chrono::milliseconds{50});
   }

@@ -44,7 +44,7 @@ void install_once() {
     World::install_rights();
     World::install_admission();
     for (const char* plural : {"rlsapprovals", "rlsdatabases", "rlsmigrations", "rlsrollouts"}) {
-      must(run({kubectl, "wait", "--for=condition=Established", "--timeout=30s",
+      must(run({kubectl, "wait", "--for=condition=Established", "--timeout=120s",
                 std::string("crd/") + plural + ".rls-operator.dev"}),
            "waiting for the CRDs");
     }
@@ -78,7 +78,7 @@ Replica::Replica(const std::vector<std::string>& arguments, const std::string& l
     : begin_(file_size(log_file)), process_(arguments, log_file) {}
 
 void Replica::wait_until_ready() {
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  const auto deadline = std::chrono::steady_clock::now() + 120s;
   while (address_.empty() || !http("/readyz").ok()) {
     // Any free port; the log says which.
     static const std::string kListening = "\"msg\":\"listening\",\"port\":";
@@ -96,14 +96,14 @@ void Replica::wait_until_ready() {
 }
 
 Output Replica::http(const std::string& path) const {
-  return run({"curl", "-fsS", "--max-time", "5", "http://" + address_ + path});
+  return run({"curl", "-fsS", "--max-time", "30", "http://" + address_ + path});
 }
 
 bool Replica::leads() const { return http("/metrics").out.find("\nrls_leader 1\n") != std::string::npos; }
 
 int Replica::stop() {
   process_.signal(SIGTERM);
-  return process_.wait(15s);
+  return process_.wait(60s);
 }
 
 World::World(std::string server)
@@ -252,26 +252,27 @@ int World::stop_operator() { return operator_->stop(); }
 
 void World::kill_operator() {
   operator_->process().signal(SIGKILL);
-  operator_->process().wait(15s);
+  operator_->process().wait(60s);
 }
 
 std::unique_ptr<Background> World::hold_row(const std::string& project) {
   auto holder = std::make_unique<Background>(
       std::vector<std::string>{"psql", "-qXAt", uri("", "", database_), "-c",
                                "BEGIN; SELECT 'held' FROM rls_migration_status WHERE project_id = '" +
-                                   project + "' FOR UPDATE; SELECT pg_sleep(120)"},
+                                   project + "' FOR UPDATE; SELECT pg_sleep(600)"},
       directory_ + "/holder.log");
-  eventually([&] {
-    return sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND state = "
-               "'active' "
-               "AND pid <> pg_backend_pid() AND wait_event = 'PgSleep'") == "1";
+  const bool held = eventually([&] {
+    return sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND state = "
+               "'active' AND pid <> pg_backend_pid() AND wait_event = 'PgSleep' AND datname = "
+               "current_database()") == "1";
   });
+  if (!held) throw std::runtime_error("the row could not be held:\n" + holder->log());
   return holder;
 }
 
 void World::release_row(const std::unique_ptr<Background>& holder) {
   holder->signal(SIGINT);  // psql cancels its query, and the transaction ends with it
-  holder->wait(10s);
+  holder->wait(60s);
 }
 
 void World::create_secret(const std::string& value, const std::string& ca) {
@@ -297,7 +298,7 @@ spec:
 }
 
 Output World::api(const std::string& method, const std::string& path, const std::string& body) const {
-  return run({"curl", "-sS", "--fail-with-body", "--max-time", "10", "--cacert", directory_ + "/ca.crt", "-H",
+  return run({"curl", "-sS", "--fail-with-body", "--max-time", "60", "--cacert", directory_ + "/ca.crt", "-H",
               "@" + directory_ + "/admin.header", "-H",
               "Content-Type: " +
                   std::string(method == "PATCH" ? "application/merge-patch+json" : "application/json"),

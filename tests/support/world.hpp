@@ -18,7 +18,7 @@ class Replica {
  public:
   /// Starts it. Of one that ran before with this log, the log goes on.
   Replica(const std::vector<std::string>& arguments, const std::string& log_file);
-  /// Throws where it ends instead, or takes longer than 20 s.
+  /// Throws where it ends instead, or takes longer than two minutes.
   void wait_until_ready();
 
   [[nodiscard]] Background& process() { return process_; }
@@ -97,8 +97,10 @@ class World {
   std::unique_ptr<Background> hold_row(const std::string& project);
   static void release_row(const std::unique_ptr<Background>& holder);
 
-  /// Polls until `holds`; where it does not within `limit`, false, and the world's state is printed.
-  bool eventually(const std::function<bool()>& holds, std::chrono::seconds limit = std::chrono::seconds{30});
+  /// Polls until `holds`; where it does not within `limit`, false, and the world's state is printed. The
+  /// limit ends what will never come: it is far above what any of it takes, the operator's longest pause
+  /// included.
+  bool eventually(const std::function<bool()>& holds, std::chrono::seconds limit = std::chrono::seconds{120});
 
   [[nodiscard]] const std::string& ns() const { return ns_; }
   [[nodiscard]] const std::string& database() const { return database_; }

@@ -164,7 +164,7 @@ TEST_F(People, AnApprovalIsForWhatWasSeen) {
 TEST_F(People, AnApprovalEnds) {
   ASSERT_TRUE(world.migrate("aa", "aa", "enforcing", "  gates: {approvals: {enforcing: 1}}\n").ok());
   ASSERT_TRUE(blocked_by(world, "aa", "SoakTime,Approval"));
-  ASSERT_TRUE(approve(world, "ann", "aa", "ann", "  expires: '" + in(6s) + "'\n").ok());
+  ASSERT_TRUE(approve(world, "ann", "aa", "ann", "  expires: '" + in(15s) + "'\n").ok());
   ASSERT_TRUE(blocked_by(world, "aa", "SoakTime"));
   EXPECT_TRUE(blocked_by(world, "aa", "SoakTime,Approval"));
   ASSERT_TRUE(approve(world, "bob", "aa").ok());

@@ -2,43 +2,26 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <fstream>
 
 #include "tests/e2e/operator/lifecycle.hpp"
+#include "tests/support/prometheus.hpp"
 
 namespace rls::test {
 namespace {
 
-using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
 
 constexpr const char* kPassword = "checks-canary-3Kd";
 constexpr const char* kFormerPassword = "former-canary-8Wq";
 
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof where;
-  ::bind(fd, reinterpret_cast<sockaddr*>(&where), size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&where), &size);
-  ::close(fd);
-  return ntohs(where.sin_port);
-}
-
 /// One world for all.
 class Checks : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     world_ = std::make_unique<World>();
-    start_prometheus();
+    prometheus_ = std::make_unique<Prometheus>(world_->directory());
+    url_ = prometheus_->url();
     world_->sql(
         std::string("DO $$ BEGIN CREATE ROLE e2e_checks LOGIN NOSUPERUSER NOBYPASSRLS; EXCEPTION WHEN "
                     "duplicate_object OR unique_violation THEN NULL; END $$; "
@@ -81,12 +64,8 @@ subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-sy
             "'vector(0)', expect: '< 1'}}");
   }
   static void TearDownTestSuite() {
-    world_.reset();
-    if (prometheus_) {
-      prometheus_->signal(SIGTERM);
-      prometheus_->wait(10s);
-    }
     prometheus_.reset();
+    world_.reset();
   }
 
   static void give_secret(const std::string& password) {
@@ -98,23 +77,8 @@ subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-sy
         world_->kubectl({"create", "secret", "generic", "checks", "--from-file=uri=/dev/stdin"}, uri).ok());
   }
 
-  static void start_prometheus() {
-    const std::string home = world_->directory();
-    std::ofstream(home + "/prometheus.yml") << "global: {scrape_interval: 1s}\n";
-    const std::string address = "127.0.0.1:" + std::to_string(free_port());
-    url_ = "http://" + address;
-    prometheus_ = std::make_unique<Background>(
-        std::vector<std::string>{"prometheus", "--config.file=" + home + "/prometheus.yml",
-                                 "--storage.tsdb.path=" + home + "/prometheus",
-                                 "--web.listen-address=" + address, "--log.level=warn"},
-        home + "/prometheus.log");
-    ASSERT_TRUE(world_->eventually([] {
-      return run({"curl", "-fsS", url_ + "/-/ready"}).ok();
-    })) << prometheus_->log();
-  }
-
   static inline std::unique_ptr<World> world_;
-  static inline std::unique_ptr<Background> prometheus_;
+  static inline std::unique_ptr<Prometheus> prometheus_;
   static inline std::string url_;
 };
 

@@ -61,6 +61,7 @@ TEST(Demotion, R_A4_HappensWhateverHoldsTheProjectBack) {
                   .kubectl({"patch", "rlsdatabase", "main", "--type=merge", "-p",
                             R"({"spec":{"freeze":{"reason":"incident 9"}}})"})
                   .ok());
+  ASSERT_TRUE(seen(world, "main", "rlsdatabase"));
   ASSERT_TRUE(
       world
           .apply("apiVersion: rls-operator.dev/v1alpha1\nkind: RlsRollout\nmetadata: {name: cold}\nspec:\n"
@@ -100,7 +101,7 @@ TEST(Demotion, R_A4_HappensWhateverHoldsTheProjectBack) {
 
 TEST(Demotion, BeatsAPromotionInFlight) {
   World world;
-  world.create_database();
+  world.create_database("", "  timeouts: {lock: 60s, statement: 2m}\n");
   world.start_operator();
   ASSERT_TRUE(world.migrate("sm", "sm", "shadow", kNoWait).ok());
   ASSERT_TRUE(arrives(world, "sm", "shadow"));
@@ -114,6 +115,13 @@ TEST(Demotion, BeatsAPromotionInFlight) {
                "'Lock' AND datname = current_database()") != "0";
   }));
   ASSERT_TRUE(world.migrate("sm", "sm", "pending", kNoWait).ok());
+  // The operator has it: changes come in order, and it has answered to a later one.
+  ASSERT_TRUE(
+      world
+          .apply("apiVersion: rls-operator.dev/v1alpha1\nkind: RlsMigration\nmetadata: {name: later}\n"
+                 "spec: {databaseRef: {name: nowhere}, project: later, phase: pending}\n")
+          .ok());
+  ASSERT_TRUE(becomes(world, "later", "Ready", "False/DatabaseNotFound"));
   World::release_row(holder);
   ASSERT_TRUE(arrives(world, "sm", "pending"));
   EXPECT_TRUE(becomes(world, "sm", "Ready", "True/TargetReached"));

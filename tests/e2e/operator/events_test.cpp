@@ -33,7 +33,7 @@ class EventStory : public ::testing::Test {
 };
 
 TEST_F(EventStory, OfSoakPromotionDriftAndRollback) {
-  ASSERT_TRUE(world.migrate("sm", "sm", "enforcing", "  gates: {shadowSoak: 4s}\n").ok());
+  ASSERT_TRUE(world.migrate("sm", "sm", "enforcing", "  gates: {shadowSoak: 8s}\n").ok());
   EXPECT_TRUE(tells("GateWaiting")) << "the gate waits";
   EXPECT_TRUE(tells("GatePassed")) << "and passes";
   EXPECT_TRUE(world.eventually([&] { return world.phase_in_database("sm") == "enforcing"; }));

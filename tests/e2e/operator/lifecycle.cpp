@@ -19,6 +19,13 @@ std::string transactions_of(World& world, const std::string& projects, const std
       projects + ") AND to_phase = '" + to + "'");
 }
 
+bool seen(World& world, const std::string& name, const std::string& kind) {
+  return world.eventually([&] {
+    return world.field(name, "status.observedGeneration", kind) ==
+           world.field(name, "metadata.generation", kind);
+  });
+}
+
 bool arrives(World& world, const std::string& project, const std::string& phase) {
   return world.eventually([&] {
     return world.field(project, "status.phase") == phase &&

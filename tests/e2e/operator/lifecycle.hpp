@@ -16,6 +16,9 @@ std::string steps(World& world, const std::string& project);
 /// How many steps of projects, "'ab', 'aa'", to a phase there are, and in how many transactions.
 std::string transactions_of(World& world, const std::string& projects, const std::string& to);
 
+/// Waits until the operator has looked at an object as it is now: what comes later finds it so.
+bool seen(World& world, const std::string& name, const std::string& kind);
+
 /// The status says the phase, and so does the ledger's last row.
 bool arrives(World& world, const std::string& project, const std::string& phase);
 bool becomes(World& world, const std::string& project, const std::string& condition,

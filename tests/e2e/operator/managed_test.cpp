@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/world.hpp"
+#include "tests/e2e/operator/lifecycle.hpp"
 
 namespace rls::test {
 namespace {
@@ -44,7 +44,7 @@ class Managed : public testing::Test {
 
 TEST_F(Managed, FromNothingToEnforcedOnEvidence) {
   const std::string gates = "  gates: {shadowSoak: 2s, minTransactions: 0}\n  access: {level: isolated}\n";
-  ASSERT_EQ(world_.migrate("sm", "sm", "enforcing", gates).exit_code, 0);
+  ASSERT_EQ(world_.migrate("sm", "sm", "shadow", gates).exit_code, 0);
   ASSERT_TRUE(reaches("sm", "shadow"));
   ASSERT_TRUE(
       world_.eventually([&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));
@@ -52,6 +52,7 @@ TEST_F(Managed, FromNothingToEnforcedOnEvidence) {
 
   // A read that enforcing would deny: seen, blocked by it, nothing refused.
   EXPECT_THAT(as("sm", "SELECT count(*) FROM shop.orders").out, HasSubstr("20"));
+  ASSERT_EQ(world_.migrate("sm", "sm", "enforcing", gates).exit_code, 0);
   ASSERT_TRUE(world_.eventually([&] {
     const std::string blocked = world_.field("sm", "status.blockedBy");
     return blocked.find("Violations") != blocked.npos && blocked.find("Review") != blocked.npos;
@@ -155,8 +156,11 @@ TEST_F(Managed, ATableThatCannotBeProtectedIsSaidSo) {
   ASSERT_TRUE(world_.eventually(
       [&] { return world_.condition("main", "Ready", "rlsdatabase") == "False/TablesNotProtected"; }));
   EXPECT_THAT(world_.message("main", "rlsdatabase"), HasSubstr("shop.invoices: its owner is postgres"));
-  EXPECT_THAT(world_.http("/metrics").out, HasSubstr("rls_database_tables_unprotected{namespace=\"" +
-                                                     world_.ns() + "\",database=\"main\"} 1"));
+  EXPECT_TRUE(world_.eventually([&] {
+    return world_.http("/metrics")
+               .out.find("rls_database_tables_unprotected{namespace=\"" + world_.ns() +
+                         "\",database=\"main\"} 1") != std::string::npos;
+  }));
   world_.sql("ALTER TABLE shop.invoices OWNER TO e2e_managed_owner");
   EXPECT_TRUE(
       world_.eventually([&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));
@@ -170,6 +174,7 @@ TEST_F(Managed, DriftIsShownAndPutBack) {
                           R"({"spec":{"runtime":{"repair":"Report"}}})"})
                 .exit_code,
             0);
+  ASSERT_TRUE(seen(world_, "main", "rlsdatabase"));
   world_.sql("DROP POLICY rls_operator_select ON shop.orders");
   ASSERT_TRUE(world_.eventually(
       [&] { return world_.condition("main", "Drifted", "rlsdatabase") == "True/RuntimeChanged"; }));

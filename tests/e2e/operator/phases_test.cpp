@@ -40,7 +40,7 @@ class Operator : public ::testing::Test {
 TEST_F(Operator, R_A1_ApplyingAMigrationMovesTheProject) {
   ASSERT_TRUE(world.migrate("sm", "sm", "shadow").ok());
   ASSERT_TRUE(reaches("sm", "sm", "shadow"));
-  EXPECT_TRUE(world.kubectl({"wait", "rlsm/sm", "--for=condition=TargetReached", "--timeout=10s"}).ok());
+  EXPECT_TRUE(world.kubectl({"wait", "rlsm/sm", "--for=condition=TargetReached", "--timeout=120s"}).ok());
   EXPECT_EQ(moves("sm"), "pending>shadow");
   EXPECT_EQ(
       world.sql("SELECT count(*) FROM rls_audit_log WHERE project_id = 'sm' AND operation = 'PHASE_CHANGE' "
@@ -98,13 +98,13 @@ TEST_F(Operator, R_A5_EnforcingBlocksAndCompleteIsDeclaredStable) {
 }
 
 TEST_F(Operator, R_A6_TheSoakIsWaitedForAndSaid) {
-  ASSERT_TRUE(world.migrate("sm", "sm", "enforcing", "  gates: {shadowSoak: 6s}\n").ok());
+  ASSERT_TRUE(world.migrate("sm", "sm", "enforcing", "  gates: {shadowSoak: 12s}\n").ok());
   ASSERT_TRUE(becomes("sm", "Ready", "True/AwaitingGates"));
   EXPECT_EQ(world.field("sm", "status.blockedBy"), "SoakTime");
   EXPECT_NE(world.field("sm", "status.eligibleAt"), "");
   ASSERT_TRUE(reaches("sm", "sm", "enforcing"));
   EXPECT_EQ(
-      world.sql("SELECT b.at - a.at >= '6s' FROM rls_operator.transition a, rls_operator.transition b WHERE "
+      world.sql("SELECT b.at - a.at >= '12s' FROM rls_operator.transition a, rls_operator.transition b WHERE "
                 "a.project_id = 'sm' AND b.project_id = 'sm' AND a.to_phase = 'shadow' AND b.to_phase = "
                 "'enforcing'"),
       "t");
@@ -187,6 +187,7 @@ TEST_F(Operator, DeletingTheObjectChangesNothingInTheDatabase) {
 TEST_F(Operator, ARestartMovesNothingTwice) {
   ASSERT_TRUE(world.migrate("sm", "sm", "enforcing", kNoSoak).ok());
   ASSERT_TRUE(reaches("sm", "sm", "enforcing"));
+  ASSERT_TRUE(becomes("sm", "Ready", "True/TargetReached"));
   const std::string version = world.field("sm", "metadata.resourceVersion");
   EXPECT_EQ(world.stop_operator(), 0) << world.operator_process().log();
   world.start_operator();
@@ -208,7 +209,7 @@ TEST_F(Operator, KilledAtAnyMomentItGoesOn) {
 TEST_F(Operator, SigtermEndsItInSeconds) {
   const auto began = std::chrono::steady_clock::now();
   EXPECT_EQ(world.stop_operator(), 0);
-  EXPECT_LT(std::chrono::steady_clock::now() - began, 5s);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 15s) << "then Kubernetes would kill it";
 }
 
 TEST_F(Operator, MetricsAndProbesAnswer) {
@@ -216,15 +217,19 @@ TEST_F(Operator, MetricsAndProbesAnswer) {
   ASSERT_TRUE(becomes("sm", "Ready", "True/AwaitingGates"));
   EXPECT_TRUE(world.http("/healthz").ok());
   EXPECT_TRUE(world.http("/readyz").ok());
-  const std::string metrics = world.http("/metrics").out;
+  // They tell what the caches hold, to which a status comes back after a moment.
+  std::string metrics;
+  const auto shows = [&](const std::string& line) {
+    return world.eventually(
+        [&] { return (metrics = world.http("/metrics").out).find(line) != std::string::npos; });
+  };
   const std::string labels = "{namespace=\"" + world.ns() + "\",database=\"main\",project=\"sm\",";
-  EXPECT_NE(metrics.find("rls_migration_phase" + labels + "phase=\"shadow\"} 1"), std::string::npos)
+  EXPECT_TRUE(shows("rls_migration_phase" + labels + "phase=\"shadow\"} 1")) << metrics;
+  EXPECT_TRUE(shows("rls_migration_gate_blocked" + labels + "gate=\"SoakTime\",state=\"Waiting\"} 1"))
       << metrics;
-  EXPECT_NE(metrics.find("rls_migration_gate_blocked" + labels + "gate=\"SoakTime\",state=\"Waiting\"} 1"),
-            std::string::npos);
-  EXPECT_NE(metrics.find("rls_transitions_total{from=\"pending\",result=\"committed\",to=\"shadow\"} 1"),
-            std::string::npos);
-  EXPECT_NE(metrics.find("rls_database_up{"), std::string::npos);
+  EXPECT_TRUE(shows("rls_transitions_total{from=\"pending\",result=\"committed\",to=\"shadow\"} 1"))
+      << metrics;
+  EXPECT_TRUE(shows("rls_database_up{")) << metrics;
 }
 
 TEST_F(Operator, KubectlGetAndDescribeTellWhatIsUp) {

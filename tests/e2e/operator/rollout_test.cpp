@@ -16,11 +16,6 @@ using testing::Not;
 const std::vector<std::vector<std::string>> kWaves = {
     {"sm"}, {"motoko"}, {"ab", "aa", "bap"}, {"echo", "ea"}, {"io"}};
 
-// Who is killed is missed sooner.
-const std::vector<std::string> kQuickLease = {"--leader-elect-lease-duration", "2s",
-                                              "--leader-elect-renew-deadline", "1500ms",
-                                              "--leader-elect-retry-period",   "300ms"};
-
 class Rollout : public testing::Test {
  protected:
   void SetUp() override {
@@ -40,7 +35,7 @@ class Rollout : public testing::Test {
         "  connection: {secretRef: {name: main-db}}\n  runtime: {mode: Managed}\n  tables: [{name: "
         "shop.*}]\n");
     ASSERT_TRUE(applied.ok()) << applied.out;
-    world_.start_operator(kQuickLease);
+    world_.start_operator();
     ASSERT_TRUE(world_.eventually(
         [&] { return world_.condition("main", "Ready", "rlsdatabase") == "True/Managed"; }));
   }
@@ -118,7 +113,7 @@ spec:
   EXPECT_TRUE(gate_is(world_, io, "Wave", "Waiting", "aa is in shadow"));
 
   world_.kill_operator();
-  world_.start_operator(kQuickLease);
+  world_.start_operator();
   const Output list = rlsctl({"review", "list", "aa"});
   ASSERT_THAT(list.out, HasSubstr("shop.orders SELECT"));
   for (const std::string& project : kWaves[2]) EXPECT_EQ(steps(world_, project), "pending>shadow");
@@ -126,7 +121,7 @@ spec:
   ASSERT_TRUE(rlsctl({"review", "fixed", list.out.substr(0, 16), "--by", "ann"}).ok());
 
   ASSERT_TRUE(world_.eventually(
-      [&] { return world_.condition("all", "Complete", "rlsrollout") == "True/Complete"; }, 90s));
+      [&] { return world_.condition("all", "Complete", "rlsrollout") == "True/Complete"; }, 300s));
   EXPECT_EQ(world_.condition("all", "Ready", "rlsrollout"), "True/Complete");
   EXPECT_THAT(world_.kubectl({"get", "rlsro", "all"}).out, HasSubstr(" 8/8 "));
   EXPECT_EQ(world_.field("all", "status.migrations", "rlsrollout"),

@@ -28,8 +28,8 @@ TEST(Describe, TellsTheLifeOfAProjectInOrder) {
     return !testing::Test::HasFailure();
   };
   const std::string gates =
-      "  gates: {shadowSoak: 3s, enforcingSoak: 0s, windows: [{schedule: '0 0 29 2 *', duration: 1m}]}\n";
-  const std::string open = "  gates: {shadowSoak: 3s, enforcingSoak: 168h}\n";
+      "  gates: {shadowSoak: 8s, enforcingSoak: 0s, windows: [{schedule: '0 0 29 2 *', duration: 1m}]}\n";
+  const std::string open = "  gates: {shadowSoak: 8s, enforcingSoak: 168h}\n";
 
   ASSERT_TRUE(world.migrate("sm", "sm", "enforcing", gates + "  suspend: true\n").ok());
   ASSERT_TRUE(then({"Suspended", "GateWaiting"}));

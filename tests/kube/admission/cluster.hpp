@@ -30,8 +30,10 @@ void creates(const std::string& who, const nlohmann::json& object);
 Output patches(const std::string& who, const std::string& resource, const std::string& name,
                const nlohmann::json& patch);
 
-/// True as soon as `holds` is, false where it is not within half a minute: a new policy acts after a moment.
+/// True as soon as `holds` is, false where it is not within two minutes: a new policy acts after a moment.
 bool eventually(const std::function<bool()>& holds);
+/// Waits until each of our policies refuses something, or none does.
+bool policies_act(bool wanted = true);
 
 nlohmann::json approval(const std::string& approver, const std::string& migration = "sm");
 nlohmann::json migration(const std::string& name);

@@ -1,38 +1,20 @@
 // Prometheus checks against a genuine Prometheus.
 
 #include <gmock/gmock.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <thread>
 
 #include "controller/checks/prometheus_check.hpp"
-#include "tests/support/process.hpp"
+#include "tests/support/prometheus.hpp"
 
 namespace rls::checks {
 namespace {
 
-using namespace std::chrono_literals;
 using testing::HasSubstr;
 using State = CheckResult::State;
 using Heard = Outcome::Heard;
-
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof where;
-  ::bind(fd, reinterpret_cast<sockaddr*>(&where), size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&where), &size);
-  ::close(fd);
-  return ntohs(where.sin_port);
-}
 
 /// One server for all tests; below a path, as behind an ingress.
 class GenuinePrometheus : public testing::Test {
@@ -41,25 +23,15 @@ class GenuinePrometheus : public testing::Test {
     home_ =
         (std::filesystem::temp_directory_path() / ("rls-prometheus-" + std::to_string(::getpid()))).string();
     std::filesystem::create_directories(home_);
-    std::ofstream(home_ + "/prometheus.yml") << "global: {scrape_interval: 1s}\n";
-    const std::string address = "127.0.0.1:" + std::to_string(free_port());
-    url_ = "http://" + address + "/prom";
-    server_ = std::make_unique<test::Background>(
-        std::vector<std::string>{"prometheus", "--config.file=" + home_ + "/prometheus.yml",
-                                 "--storage.tsdb.path=" + home_ + "/data", "--web.listen-address=" + address,
-                                 "--web.external-url=" + url_, "--log.level=warn"},
-        home_ + "/log");
-    for (int i = 0; i < 300 && ask("vector(1)", "== 1").state != State::passed; ++i) {
-      std::this_thread::sleep_for(100ms);
-    }
+    server_ = std::make_unique<test::Prometheus>(home_, "/prom");
+    url_ = server_->url();
   }
   static void TearDownTestSuite() {
-    server_->signal(SIGTERM);
-    server_->wait(10s);
     server_.reset();
     std::filesystem::remove_all(home_);
   }
   void SetUp() override {
+    ASSERT_TRUE(server_) << "Prometheus did not start";
     ASSERT_EQ(ask("vector(1)", "== 1").state, State::passed)
         << ask("vector(1)", "== 1").message << server_->log();
   }
@@ -69,7 +41,7 @@ class GenuinePrometheus : public testing::Test {
   }
 
   static inline std::string home_, url_;
-  static inline std::unique_ptr<test::Background> server_;
+  static inline std::unique_ptr<test::Prometheus> server_;
 };
 
 TEST_F(GenuinePrometheus, VectorsAndScalarsAreJudged) {

@@ -10,6 +10,9 @@
 namespace rls::kube::test {
 namespace {
 
+/// For what is to end at once: without that it would take minutes.
+constexpr std::chrono::minutes kAtOnce{1};
+
 class Programs : public ::testing::Test {
  protected:
   /// A script that is run by its own name.
@@ -21,16 +24,14 @@ class Programs : public ::testing::Test {
     return made;
   }
   static bool gone(const std::string& pid) {
-    for (int i = 0; i < 100; ++i) {
+    return eventually([&] {
       if (::kill(static_cast<pid_t>(std::stol(pid)), 0) != 0) return true;
       // An orphan whose new parent takes its time is dead all the same.
       std::string state;
       std::ifstream stat("/proc/" + pid + "/stat");
       for (int word = 0; word < 3; ++word) stat >> state;
-      if (state == "Z") return true;
-      std::this_thread::sleep_for(10ms);
-    }
-    return false;
+      return state == "Z";
+    });
   }
   std::string read(const std::string& name) const {
     std::string text;
@@ -59,13 +60,13 @@ TEST_F(Programs, GetTheirArgumentsAndNothingOfOurs) {
 }
 
 TEST_F(Programs, AreEndedWithAllThatTheyStarted) {
-  Program program = script("sleep 300 & echo $! >" + dir_.path() + "/child; echo $$ >" + dir_.path() +
-                           "/self; trap '' TERM; sleep 300");
+  Program program = script("sleep 600 & echo $! >" + dir_.path() + "/child; echo $$ >" + dir_.path() +
+                           "/self; trap '' TERM; sleep 600");
   program.environment = {"PATH=" + std::string(std::getenv("PATH"))};
-  program.limit = 300ms;
+  program.limit = 3s;  // by which it has written both
   const auto begin = std::chrono::steady_clock::now();
   const auto end = run_program(program, {});
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kAtOnce);
   ASSERT_FALSE(end.ok());
   EXPECT_EQ(end.error().reason, "ProgramTooSlow");
   EXPECT_TRUE(gone(read("self")));
@@ -73,11 +74,12 @@ TEST_F(Programs, AreEndedWithAllThatTheyStarted) {
 }
 
 TEST_F(Programs, WhatTheyLeaveBehindHoldsNobodyUp) {
-  Program program = script("sleep 300 & echo $! >" + dir_.path() + "/child; echo done");
+  Program program = script("sleep 600 & echo $! >" + dir_.path() + "/child; echo done");
   program.environment = {"PATH=" + std::string(std::getenv("PATH"))};
+  program.limit = 10min;
   const auto begin = std::chrono::steady_clock::now();
   const auto end = run_program(program, {});  // the child still has our pipe
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kAtOnce);
   ASSERT_TRUE(end.ok()) << end.error().message;
   EXPECT_EQ(end->output, "done\n");
   EXPECT_TRUE(gone(read("child")));
@@ -103,9 +105,10 @@ TEST_F(Programs, StopEndsThem) {
     stop.request_stop();
   });
   Program program = script("while :; do :; done");
+  program.limit = 10min;
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(run_program(program, stop.get_token()).error().reason, "Stopped");
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kAtOnce);
 }
 
 TEST_F(Programs, ThatAreNotThereAreSaid) {
@@ -117,13 +120,18 @@ TEST_F(Programs, ThatAreNotThereAreSaid) {
   EXPECT_NE(end.error().message.find("No such file"), std::string::npos) << end.error().message;
 }
 
+/// Stands still but for what the test moves it by.
 class MovedClock final : public Clock {
  public:
-  Time now() const override { return SystemClock().now() + std::chrono::seconds(offset.load()); }
+  Time now() const override { return now_ + std::chrono::seconds(offset.load()); }
   std::chrono::steady_clock::time_point steady() const override {
-    return SystemClock().steady() + std::chrono::seconds(offset.load());
+    return steady_ + std::chrono::seconds(offset.load());
   }
   std::atomic<int> offset{0};
+
+ private:
+  const Time now_ = SystemClock().now();
+  const std::chrono::steady_clock::time_point steady_ = SystemClock().steady();
 };
 
 class Plugins : public RealServer {
@@ -239,12 +247,12 @@ TEST_F(Plugins, SlowOneHoldsNeitherTheLibraryNorTheEndUp) {
     EXPECT_EQ(result.error().reason, "Stopped");
     ++answers;
   });
-  std::this_thread::sleep_for(100ms);
+  EXPECT_TRUE(eventually([&] { return runs() == 1; }));
   const auto other = client();  // the same thread of the library serves it meanwhile
   EXPECT_EQ(other->get(config_maps(), {ns_, "nobody"}).error().reason, "NotFound");
   const auto begin = std::chrono::steady_clock::now();
   it.reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s) << "the plugin has a minute";
   EXPECT_EQ(answers, 1);
 }
 

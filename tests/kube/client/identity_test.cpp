@@ -106,6 +106,10 @@ TEST_F(Identity, RotatedTokenIsReadAfterARefusal) {
   kubectl("create role reader --verb=get --resource=configmaps -n " + ns_);
   kubectl("create rolebinding reader --role=reader --serviceaccount=" + ns_ + ":operator -n " + ns_);
   const std::string good = kubectl("create token operator -n " + ns_);
+  ASSERT_TRUE(eventually([&] {
+    return kubectl("auth can-i get configmaps -n " + ns_ + " --as=system:serviceaccount:" + ns_ +
+                   ":operator || true") == "yes\n";
+  })) << "a role acts after a moment";
   dir_.file("token", "expired-token");
   const auto it = client_in(surroundings);
   EXPECT_EQ(it->get(config_maps(), {ns_, "mine"}).error().reason, "Unauthorized");

@@ -62,6 +62,16 @@ inline std::string run(const std::string& command) {
   return output;
 }
 inline std::string kubectl(const std::string& arguments) { return run("kubectl " + arguments); }
+
+/// Polls until `holds`; false where it does not within two minutes.
+inline bool eventually(const std::function<bool()>& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + 120s;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(10ms);
+  }
+  return true;
+}
 inline void apply(const std::string& yaml) {
   const TempDir dir;
   kubectl("apply --server-side --force-conflicts -f " + dir.file("objects.yaml", yaml));
@@ -104,14 +114,14 @@ class RememberingSink final : public ObjectSink {
     changed_.notify_all();
   }
 
-  /// Waits until `holds(objects)`; false after 15 seconds.
+  /// Waits until `holds(objects)`; false after two minutes: pauses between tries go up to 30 s.
   bool comes_to(const std::function<bool(const std::map<std::string, std::string>&)>& holds) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 15s, [&] { return relists_ > 0 && holds(objects_); });
+    return changed_.wait_for(lock, 120s, [&] { return relists_ > 0 && holds(objects_); });
   }
   bool relists_reach(int count) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 15s, [&] { return relists_ >= count; });
+    return changed_.wait_for(lock, 120s, [&] { return relists_ >= count; });
   }
   int relists() const {
     const std::lock_guard lock(mutex_);
@@ -202,7 +212,7 @@ spec:
           spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
           status: {type: object, properties: {size: {type: integer}}}
 )");
-    kubectl("wait --for=condition=Established crd/widgets.clienttest.rls-operator.dev --timeout=30s");
+    kubectl("wait --for=condition=Established crd/widgets.clienttest.rls-operator.dev --timeout=120s");
   }
 
   void SetUp() override {

@@ -55,7 +55,7 @@ TEST_F(Rotation, TheCaOfTheFileIsTheOneThatCounts) {
   dir_.file("ca.pem", old_ca_.pem());
   EXPECT_FALSE(get(*transport).ok()) << "the CA is taken away again";
   dir_.file("ca.pem", new_ca_.pem());
-  const auto stream = transport->stream({}, [](std::string_view) { return true; }, 5s, {});
+  const auto stream = transport->stream({}, [](std::string_view) { return true; }, 60s, {});
   EXPECT_TRUE(stream.ok()) << stream.error().message;
 }
 

@@ -86,6 +86,7 @@ class TcpServer {
   int port() const { return port_; }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
   int connections() const { return connections_; }
+  int closed() const { return closed_; }
 
  private:
   void accept_all() {
@@ -99,6 +100,7 @@ class TcpServer {
         Peer peer(fd, over_);
         serve_(peer);
         ::close(fd);
+        ++closed_;
       });
     }
   }
@@ -107,7 +109,7 @@ class TcpServer {
   const int fd_;
   int port_ = 0;
   std::atomic<bool> over_{false};
-  std::atomic<int> connections_{0};
+  std::atomic<int> connections_{0}, closed_{0};
   std::vector<std::thread> serving_;  // touched by accepting_, and after it has ended
   std::thread accepting_;
 };

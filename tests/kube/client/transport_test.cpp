@@ -41,6 +41,9 @@ class TransportTest : public ::testing::Test {
   TempDir dir_;
 };
 
+/// For what is to end at once: without that it would take minutes.
+constexpr std::chrono::minutes kAtOnce{1};
+
 /// How long something took.
 class Stopwatch {
  public:
@@ -87,7 +90,7 @@ TEST_F(TransportTest, RetryAfterIsPassedOn) {
   const auto reply = send(*transport, get());
   EXPECT_EQ(reply->status, 429);
   EXPECT_EQ(reply->retry_after, 3s);
-  EXPECT_EQ(transport->stream(get(), [](std::string_view) { return true; }, 5s, {})->retry_after, 3s);
+  EXPECT_EQ(transport->stream(get(), [](std::string_view) { return true; }, 60s, {})->retry_after, 3s);
 }
 
 TEST_F(TransportTest, DeadPooledConnectionIsNotNoticed) {
@@ -99,7 +102,7 @@ TEST_F(TransportTest, DeadPooledConnectionIsNotNoticed) {
   for (int i = 0; i < 3; ++i) {
     const auto reply = send(*transport, get());
     EXPECT_TRUE(reply.ok()) << reply.error().message;
-    std::this_thread::sleep_for(50ms);
+    EXPECT_TRUE(eventually([&] { return server.closed() > i; }));
   }
   EXPECT_EQ(server.connections(), 3);
 }
@@ -134,7 +137,7 @@ TEST_F(TransportTest, RequestHasItsOwnTimeLimit) {
     peer.read_head();
     peer.say(kChunked);
     // Never silent for long, so that no idle timer sees it.
-    for (int i = 0; i < 100 && !peer.over(); ++i) {
+    while (!peer.over()) {
       peer.say(chunk("drip"));
       std::this_thread::sleep_for(20ms);
       std::array<char, 1> byte{};
@@ -150,29 +153,30 @@ TEST_F(TransportTest, RequestHasItsOwnTimeLimit) {
   const Stopwatch watch;
   const auto reply = send(*transport, request);
   EXPECT_GE(watch.read(), 190ms);
-  EXPECT_LT(watch.read(), 1000ms);
+  EXPECT_LT(watch.read(), kAtOnce);
   ASSERT_FALSE(reply.ok());
   EXPECT_EQ(reply.error().reason, "Timeout") << reply.error().message;
   EXPECT_EQ(reply.error().kind, ErrorKind::transient);
-  for (int i = 0; i < 100 && !closed; ++i) std::this_thread::sleep_for(10ms);
-  EXPECT_TRUE(closed) << "half a reply must not stay in the pool";
+  EXPECT_TRUE(eventually([&] { return closed.load(); })) << "half a reply must not stay in the pool";
 }
 
 TEST_F(TransportTest, DestructorAnswersWhatIsUnderWay) {
   TcpServer server([](Peer& peer) { peer.silent_until_closed(); });
   auto transport = to(server);
   std::atomic<int> answers{0};
+  Request request = get();
+  request.timeout = 300s;
   for (int i = 0; i < 3; ++i) {
-    transport->send(get(), [&](const Result<Response>& reply) {
+    transport->send(request, [&](const Result<Response>& reply) {
       EXPECT_FALSE(reply.ok());
       ++answers;
     });
   }
-  std::this_thread::sleep_for(50ms);
+  EXPECT_TRUE(eventually([&] { return server.connections() == 3; }));
   const Stopwatch watch;
   transport.reset();
   EXPECT_EQ(answers, 3);
-  EXPECT_LT(watch.read(), 1000ms);
+  EXPECT_LT(watch.read(), kAtOnce);
 }
 
 TEST_F(TransportTest, StreamBringsChunksAsTheyComeAndEndsWell) {
@@ -191,7 +195,7 @@ TEST_F(TransportTest, StreamBringsChunksAsTheyComeAndEndsWell) {
                                          all += text;
                                          return true;
                                        },
-                                       5s, {});
+                                       60s, {});
   ASSERT_TRUE(reply.ok()) << reply.error().message;
   EXPECT_EQ(reply->status, 200);
   EXPECT_EQ(all, "one\ntwo\n");
@@ -209,7 +213,7 @@ TEST_F(TransportTest, RefusedStreamComesBackWhole) {
                                          ADD_FAILURE() << "a refusal is no stream";
                                          return true;
                                        },
-                                       5s, {});
+                                       60s, {});
   ASSERT_TRUE(reply.ok()) << reply.error().message;
   EXPECT_EQ(reply->status, 410);
   EXPECT_EQ(reply->body, R"({"kind":"Status","code":410})");
@@ -221,7 +225,7 @@ TEST_F(TransportTest, CutStreamIsALostConnection) {
     peer.say(kChunked + chunk("one\n") + "ff\r\nhalf");
   });
   const auto transport = to(server);
-  const auto reply = transport->stream(get(), [](std::string_view) { return true; }, 5s, {});
+  const auto reply = transport->stream(get(), [](std::string_view) { return true; }, 60s, {});
   ASSERT_FALSE(reply.ok());
   EXPECT_EQ(reply.error().reason, "ConnectionLost");
 }
@@ -239,7 +243,7 @@ TEST_F(TransportTest, SilentStreamTimesOut) {
     ASSERT_FALSE(reply.ok());
     EXPECT_EQ(reply.error().reason, with_head ? "Silence" : "Timeout") << reply.error().message;
     EXPECT_GE(watch.read(), 900ms);
-    EXPECT_LT(watch.read(), 3000ms);
+    EXPECT_LT(watch.read(), kAtOnce);
   }
 }
 
@@ -265,13 +269,12 @@ TEST_F(TransportTest, StopEndsASilentStreamAndItsConnection) {
           EXPECT_FALSE(ended);
           return true;
         },
-        30s, stop.get_token());
+        300s, stop.get_token());
     ended = true;
-    EXPECT_LT(watch.read(), 1000ms);
+    EXPECT_LT(watch.read(), kAtOnce);
     ASSERT_FALSE(reply.ok());
     EXPECT_EQ(reply.error().reason, "Stopped");
-    for (int i = 0; i < 100 && !closed; ++i) std::this_thread::sleep_for(10ms);
-    EXPECT_TRUE(closed) << "the connection is not left behind";
+    EXPECT_TRUE(eventually([&] { return closed.load(); })) << "the connection is not left behind";
   }
 }
 
@@ -284,12 +287,11 @@ TEST_F(TransportTest, SinkEndsAStreamThatGoesOn) {
   });
   const auto transport = to(server);
   const Stopwatch watch;
-  const auto reply = transport->stream(get(), [](std::string_view) { return false; }, 30s, {});
-  EXPECT_LT(watch.read(), 1000ms);
+  const auto reply = transport->stream(get(), [](std::string_view) { return false; }, 300s, {});
+  EXPECT_LT(watch.read(), kAtOnce);
   ASSERT_TRUE(reply.ok()) << reply.error().message;
   EXPECT_EQ(reply->status, 200);
-  for (int i = 0; i < 100 && !closed; ++i) std::this_thread::sleep_for(10ms);
-  EXPECT_TRUE(closed);
+  EXPECT_TRUE(eventually([&] { return closed.load(); }));
 }
 
 TEST_F(TransportTest, EndlessStreamDoesNotPileUp) {
@@ -307,7 +309,7 @@ TEST_F(TransportTest, EndlessStreamDoesNotPileUp) {
                                          bytes += text.size();
                                          return true;
                                        },
-                                       30s, {});
+                                       60s, {});
   ASSERT_TRUE(reply.ok()) << reply.error().message;
   EXPECT_EQ(bytes, 2000U * 64 * 1024);
 }

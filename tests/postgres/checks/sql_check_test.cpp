@@ -224,7 +224,7 @@ TEST_F(SqlCheck, WhatTakesTooLongIsCutOffAndSaysNothing) {
                 {.statement = 200ms, .lock = 2s})
                 .heard,
             Heard::nothing);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 50s) << "before the query ends";
 }
 
 TEST_F(SqlCheck, ALockIsNotWaitedForLong) {
@@ -239,23 +239,23 @@ TEST_F(SqlCheck, ALockIsNotWaitedForLong) {
 TEST_F(SqlCheck, AStopCutsIt) {
   std::stop_source stop;
   const std::jthread stopper([&] {
-    while (value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(61)%' AND usename = '" +
+    while (value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(301)%' AND usename = '" +
                  name_ + "'") == "0") {
       std::this_thread::sleep_for(10ms);
     }
     stop.request_stop();
   });
   const auto begin = std::chrono::steady_clock::now();
-  const Outcome outcome = ask_as(with(name_ + ":" + kPassword), "SELECT pg_sleep(61) IS NULL", "",
-                                 {.statement = 60s, .lock = 2s}, stop.get_token());
+  const Outcome outcome = ask_as(with(name_ + ":" + kPassword), "SELECT pg_sleep(301) IS NULL", "",
+                                 {.statement = 300s, .lock = 2s}, stop.get_token());
   EXPECT_EQ(outcome.heard, Heard::nothing);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 250s) << "before its limit";
 }
 
 TEST_F(SqlCheck, NoConnectionIsLeft) {
   ask("SELECT true");
   for (int i = 0;
-       i < 500 && value("SELECT count(*) FROM pg_stat_activity WHERE usename = '" + name_ + "'") != "0";
+       i < 6000 && value("SELECT count(*) FROM pg_stat_activity WHERE usename = '" + name_ + "'") != "0";
        ++i) {
     std::this_thread::sleep_for(10ms);
   }

@@ -1,11 +1,12 @@
 #include "tests/postgres/store/fixture.hpp"
 
 #include <unistd.h>
-#include <thread>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 // libpqxx 6.4 loses one PGresult with each connection that breaks under a statement. Read by LeakSanitizer.
 extern "C" const char* __lsan_default_suppressions();  // NOLINT: its name
@@ -78,6 +79,23 @@ DecideAgain always(std::span<const Move> moves) {
 
 Move a_move(std::string project, Phase from, Phase to) {
   return {std::move(project), from, to, "all gates passed", "RlsMigration team-a/x"};
+}
+
+Time StoreTest::database_time() {
+  return Time{std::chrono::microseconds{
+      sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")[0][0].as<std::int64_t>()}};
+}
+
+bool StoreTest::eventually(const std::string& query) {
+  using std::chrono_literals::operator""s;
+  using std::chrono_literals::operator""ms;
+  pqxx::connection connection(uri());
+  const auto deadline = std::chrono::steady_clock::now() + 120s;
+  for (;;) {
+    if (sql_on(connection, query)[0][0].as<bool>()) return true;
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(10ms);
+  }
 }
 
 void StoreTest::while_shared(const std::string& table, const std::function<void()>& then) {

@@ -81,6 +81,16 @@ class StoreTest : public testing::Test {
   /// Same, and the test fails where it is not moved.
   void must_go(const std::string& project, Phase from, Phase to);
   std::string phase_of(const std::string& project);
+  [[nodiscard]] Time database_time();
+  /// Polls until this query says true; false where it does not within two minutes. On a connection of its
+  /// own, so beside whatever the test waits in.
+  bool eventually(const std::string& query);
+  /// Until somebody in this test's database waits for a lock.
+  bool somebody_waits() {
+    return eventually(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = "
+        "'Lock'");
+  }
   /// Runs `then` while ever new transactions of others hold the row of rls_operator.<table> FOR SHARE.
   void while_shared(const std::string& table, const std::function<void()>& then);
   int ledger_rows(const std::string& project);

@@ -70,7 +70,7 @@ TEST_F(Leaders, ANumberThatIsNotHigherRaisesNothing) {
 TEST_F(Leaders, AnOpenTransactionOfTheOldOneIsEndedAndRolledBack) {
   open();
   see("sm");
-  auto next = make({.lock = 2000ms, .statement = 5000ms, .commit = 3000ms});
+  auto next = make({.lock = 20s, .statement = 60s, .commit = 3000ms});
   const auto results = store->move(moves, each([&](std::size_t, const decide::Observation&) {
                                      // Under the locks: fence and row are held.
                                      const auto facts = next->open(successor());
@@ -86,7 +86,7 @@ TEST_F(Leaders, AnOpenTransactionOfTheOldOneIsEndedAndRolledBack) {
 TEST_F(Leaders, NotStarvedByEverNewTransactionsThatShareTheFence) {
   open();
   while_shared("fence", [&] {
-    const auto facts = make({.lock = 2000ms, .statement = 5000ms, .commit = 3000ms})->open(successor());
+    const auto facts = make({.lock = 20s, .statement = 60s, .commit = 3000ms})->open(successor());
     EXPECT_TRUE(facts.ok()) << facts.error().message;
   });
 }

@@ -70,7 +70,7 @@ TEST_F(TakeOver, OldOwnerIsToldAtItsNextWriteAndStays) {
 TEST_F(TakeOver, MoveInFlightIsCommittedBeforeTheTakeOverOrNotAtAll) {
   open();
   see("sm", Phase::shadow);
-  auto second = make({.lock = 5000ms, .statement = 10000ms, .commit = 3000ms});
+  auto second = make({.lock = 60s, .statement = 60s, .commit = 3000ms});
   std::atomic<bool> taken{false};
   std::thread taker;
   const auto results = store->move(moves, each([&](std::size_t, const decide::Observation&) {
@@ -78,7 +78,7 @@ TEST_F(TakeOver, MoveInFlightIsCommittedBeforeTheTakeOverOrNotAtAll) {
                                        EXPECT_TRUE(second->open(other("install-1")).ok());
                                        taken = true;
                                      });
-                                     std::this_thread::sleep_for(300ms);
+                                     EXPECT_TRUE(somebody_waits());
                                      EXPECT_FALSE(taken) << "it waits for us";
                                      return std::optional(Phase::shadow);
                                    }));
@@ -91,6 +91,7 @@ TEST_F(TakeOver, MoveInFlightIsCommittedBeforeTheTakeOverOrNotAtAll) {
 }
 
 TEST_F(TakeOver, MoveThatBeginsMeanwhileIsRefused) {
+  store = make({.lock = 60s, .statement = 60s, .policies = 0ms, .commit = 3000ms});
   open();
   see("sm", Phase::shadow);
   pqxx::connection connection(uri());
@@ -98,7 +99,7 @@ TEST_F(TakeOver, MoveThatBeginsMeanwhileIsRefused) {
   work.exec("LOCK TABLE rls_operator.claim IN EXCLUSIVE MODE");
   work.exec("UPDATE rls_operator.claim SET install_id = 'install-2', number = 2");
   std::thread committer([&] {
-    std::this_thread::sleep_for(200ms);
+    EXPECT_TRUE(somebody_waits());
     work.commit();
   });
   const auto moved = store->move(moves, always(moves));
@@ -111,8 +112,7 @@ TEST_F(TakeOver, MoveThatBeginsMeanwhileIsRefused) {
 TEST_F(TakeOver, NotStarvedByEverNewMoves) {
   open();
   while_shared("claim", [&] {
-    const auto facts =
-        make({.lock = 2000ms, .statement = 5000ms, .commit = 3000ms})->open(other("install-1"));
+    const auto facts = make({.lock = 20s, .statement = 60s, .commit = 3000ms})->open(other("install-1"));
     EXPECT_TRUE(facts.ok()) << facts.error().message;
   });
 }

@@ -32,6 +32,8 @@ struct FakeWorld {
     Time since = at("2026-01-01T00:00:00Z");
     decide::ViolationCount violations{};
     decide::ViolationCount late{};  ///< of them, what only an exact count finds
+    std::int64_t kinds = 0;         ///< of a managed runtime, without a verdict
+    std::int64_t inbox = 0;         ///< of its violations, those that are counted, and not yet of any kind
     std::optional<decide::HoldRow> hold{};
     std::set<std::string> resumed{};
     std::optional<Phase> wanted_at_drift{};
@@ -145,8 +147,10 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     for (const auto& name : names) {
       const auto& count = world_.projects.at(name).violations;
       api::ViolationsStatus status;
-      status.total = count.count;
-      status.last_seen = count.last;
+      status.total = count.count - world_.projects.at(name).inbox;
+      if (status.total > 0) status.last_seen = count.last;
+      status.unreviewed = world_.projects.at(name).kinds;
+      if (status.unreviewed > 0) status.samples.emplace_back().table = "shop.orders";
       out.push_back(std::move(status));
     }
     return out;
@@ -185,6 +189,7 @@ class FakeDatabase final : public postgres::ProjectDatabase {
     seen.violations = found->second.violations;
     seen.violations.count += found->second.late.count;
     seen.violations.last = std::max(seen.violations.last, found->second.late.last);
+    seen.unreviewed = found->second.kinds + found->second.inbox;
     seen.evidence.state = decide::Evidence::State::complete;
     return seen;
   }

@@ -57,6 +57,31 @@ TEST_F(Managed, WhoMovedLetsTheTablesBeLookedAtAtOnce) {
   EXPECT_EQ(bench.world.wishes.size(), 1U);
 }
 
+TEST_F(Managed, R_A7_AViolationThatIsInTheInboxStillIsDescribedWhenItIsDrained) {
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.apply("sm", Phase::enforcing);
+  bench.look_at_database();
+  FakeWorld::Project& sm = bench.world.projects["sm"];
+  sm.violations = {1, bench.world.now};
+  sm.inbox = 1;
+  bench.reconcile("sm");
+  ASSERT_TRUE(bench.status("sm").violations);
+  EXPECT_EQ(bench.status("sm").violations->total, 1);
+  EXPECT_TRUE(bench.status("sm").violations->samples.empty());
+
+  sm.inbox = 0;
+  sm.kinds = 1;
+  bench.look_at_database();
+  EXPECT_EQ(bench.status("sm").violations->total, 1);
+  EXPECT_EQ(bench.status("sm").violations->unreviewed, 1);
+  EXPECT_EQ(bench.status("sm").violations->samples.size(), 1U) << "at once: no counter has changed";
+
+  sm.kinds = 0;  // somebody said what it is, and that it is one
+  bench.clock.offset = std::chrono::seconds{61};
+  bench.look_at_database();
+  EXPECT_EQ(bench.status("sm").violations->unreviewed, 0);
+}
+
 TEST_F(Managed, WhoIsNotRegisteredYetIsRegisteredAtOnce) {
   bench.apply("new", Phase::shadow, [](auto& m) { m.spec.access.emplace(); });
   bench.reconcile("new");
