@@ -46,7 +46,7 @@ WITH project AS (
             WHERE taken_back AND held IS NULL AND NOT resumed
   UNION ALL SELECT name || ' is held by ' || by || ', which did not take it back' FROM project
             WHERE by LIKE 'check %' AND NOT coalesce(taken_back, false)
-  UNION ALL SELECT name || ' is held at ' || held || ' by ' || by || ' in the ledger of ' || phase FROM project
+  UNION ALL SELECT name || ' is held at ' || held || ' by ' || by || ' and is in ' || phase FROM project
             WHERE by LIKE 'check %' AND phase::text <> held
 )
 SELECT string_agg(what, E'\n') FROM wrong)";
