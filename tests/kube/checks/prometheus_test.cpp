@@ -65,7 +65,7 @@ class GenuinePrometheus : public testing::Test {
   }
 
   static Outcome ask(const std::string& query, const std::string& expect, const std::string& below = "") {
-    return run_prometheus_check({url_ + below, query, expect}, std::vector<std::string>{url_}, {});
+    return run_prometheus_check({url_ + below, query, expect}, "sm", std::vector<std::string>{url_}, {});
   }
 
   static inline std::string home_, url_;
