@@ -66,8 +66,8 @@ class Schedule {
   void forget(const api::ObjectName& migration, Moment now);
   void clear();
 
-  /// A task that is due, if any is. The namespaces take turns, so that slow checks of one keep no other
-  /// waiting for more than a run; of one namespace the one that is due the longest. Of one migration only one
+  /// A task that is due, if any is. The namespaces take turns, so that a namespace waits for one run of each
+  /// other at the most; of one namespace the one that is due the longest. Of one migration only one
   /// is out at a time, so that a check never runs twice at once, and nothing is swept that is just being
   /// made.
   std::optional<Task> take(Moment now);
