@@ -149,6 +149,7 @@ TEST_F(TelemetryTest, CountsWhatChecksFoundAndNotThatAJobRuns) {
   reconcile::FakeExecutor executor;
   executor.outcomes = {{"passes", checks::passed("")},
                        {"fails", checks::failed("")},
+                       {"database/fails", checks::failed("")},
                        {"silent", checks::unheard("")},
                        {"job", checks::running("")}};
   CountedChecks counted(executor, telemetry);
