@@ -93,8 +93,8 @@ TEST_F(BoardTest, TheTimeOfAResultIsWhenItWasAsked) {
   EXPECT_EQ(board.results(kShop).at("lag").at, asked);
 }
 
-// Hundred slow checks of one namespace, each of them due for longer, and one of another: it is among the first
-// two to run.
+// Hundred slow checks of one namespace, each of them due for longer, and one of another: it is among the
+// first two to run.
 TEST_F(BoardTest, SlowChecksOfOneNamespaceKeepNoOtherWaiting) {
   for (int i = 0; i < 100; ++i) board.want(wanted("shadow", "slow-" + std::to_string(i)));
   clock.advance(60s);
