@@ -101,8 +101,10 @@ class Metrics::Registry {
     auto& drifts = family(registry_, prometheus::BuildCounter(), Id::drift_seen);
     drifts_ = {&drifts.Add({{"direction", "raised"}}), &drifts.Add({{"direction", "lowered"}})};
     auto& checks = family(registry_, prometheus::BuildCounter(), Id::check_results);
-    checks_ = {&checks.Add({{"result", "passed"}}), &checks.Add({{"result", "failed"}}),
-               &checks.Add({{"result", "unknown"}})};
+    for (const char* const whose : {"migration", "database"}) {
+      for (const char* const result : {"passed", "failed", "unknown"})
+        checks_.push_back(&checks.Add({{"demanded_by", whose}, {"result", result}}));
+    }
     auto& transitions = family(registry_, prometheus::BuildCounter(), Id::transitions);
     for (const Phase from : kPhases) {
       for (const Phase to : kPhases) {
@@ -129,7 +131,9 @@ class Metrics::Registry {
   }
 
   void transaction(Seconds took) { transactions_.Observe(took.count()); }
-  void check(CheckResult result) { checks_[static_cast<std::size_t>(result)]->Increment(); }
+  void check(DemandedBy whose, CheckResult result) {
+    checks_[static_cast<std::size_t>(whose) * kCheckResults + static_cast<std::size_t>(result)]->Increment();
+  }
   void drift(Drift direction) { drifts_[static_cast<std::size_t>(direction)]->Increment(); }
 
   void database_up(const api::ObjectName& database, std::optional<bool> up) {
@@ -189,7 +193,8 @@ class Metrics::Registry {
   // Fixed once constructed.
   std::map<std::tuple<Phase, Phase, TransitionResult>, Counter*> transitions_;
   std::array<Counter*, 2> drifts_{};  // by Drift
-  std::array<Counter*, 3> checks_{};  // by CheckResult
+  static constexpr std::size_t kCheckResults = 3;
+  std::vector<Counter*> checks_;  // by DemandedBy, then by CheckResult
 
   std::mutex mutex_;  // guards the two below
   std::map<std::string, KindSeries, std::less<>> kinds_;
@@ -444,7 +449,7 @@ void Metrics::reconciled(std::string_view kind, ReconcileResult result, Seconds 
   registry_->reconciled(kind, result, took, keys);
 }
 void Metrics::transaction(Seconds took) { registry_->transaction(took); }
-void Metrics::check(CheckResult result) { registry_->check(result); }
+void Metrics::check(DemandedBy whose, CheckResult result) { registry_->check(whose, result); }
 void Metrics::drift(Drift direction) { registry_->drift(direction); }
 void Metrics::database_up(const api::ObjectName& database, std::optional<bool> up) {
   registry_->database_up(database, up);

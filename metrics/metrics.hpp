@@ -25,6 +25,7 @@ using Seconds = std::chrono::duration<double>;
 enum class TransitionResult { committed, failed, in_doubt };
 enum class ReconcileResult { success, requeue, error };
 enum class CheckResult { passed, failed, unknown };
+enum class DemandedBy { migration, database };  ///< whose check it is
 enum class Drift { raised, lowered };
 
 /// What keeps a project below the phase wanted.
@@ -142,7 +143,7 @@ class Metrics {
   /// One batch of `keys`, which took `took` as a whole.
   void reconciled(std::string_view kind, ReconcileResult result, Seconds took, std::uint64_t keys = 1);
   void transaction(Seconds took);
-  void check(CheckResult result);
+  void check(DemandedBy whose, CheckResult result);
   void drift(Drift direction);
   /// nullopt: the object is gone, and so is its series.
   void database_up(const api::ObjectName& database, std::optional<bool> up);

@@ -49,6 +49,7 @@ struct MinimumGates {
   std::optional<bool> review_required{};
   std::map<Phase, std::int64_t> approvals{};
   std::vector<WindowSpec> windows{};  ///< promotions only inside one of these, and inside one of its own
+  std::vector<CheckSpec> checks{};    ///< beside those of the migration: all must pass
   bool operator==(const MinimumGates&) const = default;
 };
 

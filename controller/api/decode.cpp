@@ -102,6 +102,7 @@ DatabasePolicy read_policy(const Fields& fields, RuntimeMode mode) {
   read_evidence_gates(floor, policy.minimum_gates.min_transactions, policy.minimum_gates.review_required);
   policy.minimum_gates.approvals = read_approvals(floor);
   policy.minimum_gates.windows = read_windows(floor);
+  policy.minimum_gates.checks = read_checks(floor, CheckSpec::DemandedBy::database);
   if (fields.has("freeze")) {
     const Fields freeze = fields.child("freeze");
     freeze.required_text("reason", policy.freeze.emplace().reason);

@@ -40,8 +40,13 @@ struct JobCheck {
   bool operator==(const JobCheck&) const = default;
 };
 
-/// Something outside the operator that must hold. Exactly one of sql, prometheus and job is set.
+/// Something outside the operator that must hold. Exactly one of sql, prometheus and job is set; no job where
+/// the database demands it.
 struct CheckSpec {
+  enum class DemandedBy {
+    migration,  ///< spec.gates
+    database,   ///< spec.minimumGates of the RlsDatabase, of each of its migrations
+  };
   enum class OnFailure {
     hold,      ///< nothing is promoted while it fails
     rollback,  ///< a project in enforcing or complete goes down to shadow, and is held there
@@ -53,7 +58,14 @@ struct CheckSpec {
   std::optional<SqlCheck> sql{};
   std::optional<PrometheusCheck> prometheus{};
   std::optional<JobCheck> job{};
+  DemandedBy demanded_by = DemandedBy::migration;  ///< no field: it follows from where the check stands
   bool operator==(const CheckSpec&) const = default;
+
+  /// What tells it from all other checks of one migration, where both may demand a "suite": "suite", and
+  /// "database/suite". No name has a '/'.
+  [[nodiscard]] std::string id() const {
+    return demanded_by == DemandedBy::database ? "database/" + name : name;
+  }
 };
 
 /// Projects that go up together, in one transaction (R-A3).

@@ -150,12 +150,14 @@ bool Telemetry::soaks(const api::RlsRollout& rollout, const std::string& project
          *status.eligible_at > now;
 }
 
-void Telemetry::check(const checks::Outcome& outcome) {
+void Telemetry::check(const api::CheckSpec& check, const checks::Outcome& outcome) {
   if (outcome.heard == checks::Outcome::Heard::running) return;
+  const bool of_database = check.demanded_by == api::CheckSpec::DemandedBy::database;
+  const auto whose = of_database ? metrics::DemandedBy::database : metrics::DemandedBy::migration;
   switch (outcome.state) {
-    case checks::CheckResult::State::passed: metrics_.check(metrics::CheckResult::passed); break;
-    case checks::CheckResult::State::failed: metrics_.check(metrics::CheckResult::failed); break;
-    case checks::CheckResult::State::unknown: metrics_.check(metrics::CheckResult::unknown); break;
+    case checks::CheckResult::State::passed: metrics_.check(whose, metrics::CheckResult::passed); break;
+    case checks::CheckResult::State::failed: metrics_.check(whose, metrics::CheckResult::failed); break;
+    case checks::CheckResult::State::unknown: metrics_.check(whose, metrics::CheckResult::unknown); break;
   }
 }
 

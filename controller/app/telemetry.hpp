@@ -25,7 +25,7 @@ class Telemetry final : public reconcile::Observer, public reconcile::StatusList
   /// Whether this process leads. Who does not tells of no project and no database: the leader does.
   void leader(bool leads);
   void event_dropped() { metrics_.event_dropped(); }
-  void check(const checks::Outcome& outcome);
+  void check(const api::CheckSpec& check, const checks::Outcome& outcome);
   void transition(Phase from, Phase to, reconcile::Moved result) override;
   void reconciled(reconcile::Kind kind, std::size_t keys, std::chrono::duration<double> took,
                   bool error) override;
@@ -61,7 +61,7 @@ class CountedChecks final : public checks::Executor {
 
   checks::Outcome run(const checks::Run& run, const std::stop_token& stop) override {
     checks::Outcome outcome = inner_.run(run, stop);
-    telemetry_.check(outcome);
+    telemetry_.check(run.check, outcome);
     return outcome;
   }
   Result<void> sweep(const checks::Wanted& wanted, const std::stop_token& stop) override {

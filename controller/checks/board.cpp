@@ -115,7 +115,7 @@ void Board::execute(const Schedule::Task& task, const Run& run, const std::stop_
   if (!changed) return;
   log::info(kLogger, "a check's result has changed",
             {{"migration", run.migration.str()},
-             {"check", run.check.name},
+             {"check", run.check.id()},
              {"result", word(outcome.state)},
              {"message", outcome.message}});
   on_change_(run.migration);

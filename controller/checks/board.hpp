@@ -49,7 +49,7 @@ class Board {
   /// Results and wants go; Jobs of the checks are deleted.
   void forget(const api::ObjectName& migration);
 
-  /// What each wanted check found last, by its name. Unknown: it has not been run yet, it could not be asked
+  /// What each wanted check found last, by its id. Unknown: it has not been run yet, it could not be asked
   /// for three of its intervals, or what it heard is no evidence.
   [[nodiscard]] std::map<std::string, CheckResult> results(const api::ObjectName& migration) const;
 
@@ -58,7 +58,8 @@ class Board {
   /// The lead is ours: what is wanted from now on, and since `pause`, is run.
   void resume();
 
-  /// Runs what is due the longest, on this thread. False: nothing is due, or the board is paused.
+  /// Runs what is due, by turns (schedule.hpp), on this thread. False: nothing is due, or the board is
+  /// paused.
   bool run_one();
 
  private:

@@ -11,6 +11,7 @@
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
 #include "controller/checks/allowed_url.hpp"
+#include "controller/checks/project_in_query.hpp"
 #include "controller/kube/uri.hpp"
 
 namespace rls::checks {
@@ -179,15 +180,18 @@ Outcome judge_reply(const kube::Response& reply, const Expectation& expectation)
   return reply.status >= 500 || reply.status == 429 ? unheard(message) : unknown(message);
 }
 
-Outcome run_prometheus_check(const api::PrometheusCheck& check, std::span<const std::string> allowed,
-                             const std::stop_token& stop, const kube::HttpGet& bounds) {
+Outcome run_prometheus_check(const api::PrometheusCheck& check, std::string_view project,
+                             std::span<const std::string> allowed, const std::stop_token& stop,
+                             const kube::HttpGet& bounds) {
   const auto expectation = parse_expectation(check.expect);
   if (!expectation) return unknown(expectation.error().message);
   if (const auto good = allowed_url(check.url, allowed); !good) return unknown(good.error().message);
   if (check.query.empty()) return unknown("prometheus.query is empty");
   if (check.query.size() > kLongestQuery) return unknown("prometheus.query is longer than 16 KiB");
+  const auto query = with_project(check.query, project);
+  if (!query) return unknown(query.error().message);
   kube::HttpGet request = bounds;
-  request.url = endpoint(check.url, "/api/v1/query?query=" + kube::percent_encoded(check.query));
+  request.url = endpoint(check.url, "/api/v1/query?query=" + kube::percent_encoded(*query));
   const auto reply = kube::http_get(request, stop);
   if (reply) return judge_reply(*reply, *expectation);
   const Error& error = reply.error();

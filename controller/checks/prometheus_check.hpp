@@ -34,8 +34,9 @@ Result<Expectation> parse_expectation(std::string_view text);
 Outcome judge_reply(const kube::Response& reply, const Expectation& expectation);
 
 /// Asks `check.url`, which must be allowed (allowed_url.hpp). Blocks; `stop` ends it. `bounds`: all but its
-/// url counts.
-Outcome run_prometheus_check(const api::PrometheusCheck& check, std::span<const std::string> allowed,
-                             const std::stop_token& stop, const kube::HttpGet& bounds = {});
+/// url counts. `project`: what $project stands for (project_in_query.hpp).
+Outcome run_prometheus_check(const api::PrometheusCheck& check, std::string_view project,
+                             std::span<const std::string> allowed, const std::stop_token& stop,
+                             const kube::HttpGet& bounds = {});
 
 }  // namespace rls::checks

@@ -20,11 +20,11 @@ Outcome Runner::run(const Run& run, const std::stop_token& stop) {
   const api::CheckSpec& check = run.check;
   if (check.sql) {
     const auto settings = settings_for_(run.database);
-    if (settings) return run_sql_check(*check.sql, *settings, seam_, stop);
+    if (settings) return run_sql_check(*check.sql, run.project, *settings, seam_, stop);
     const Error& error = settings.error();
     return error.kind == ErrorKind::terminal ? unknown(error.message) : unheard(error.message);
   }
-  if (check.prometheus) return run_prometheus_check(*check.prometheus, allowed_urls_, stop);
+  if (check.prometheus) return run_prometheus_check(*check.prometheus, run.project, allowed_urls_, stop);
   if (check.job)
     return run_job_check({run.migration, run.uid, run.subject}, check, client_, clock_.now(), stop);
   return unknown("the check has neither sql nor prometheus nor job");

@@ -36,11 +36,13 @@ std::optional<Schedule::Moment> Schedule::due(const Entry& entry) {
   return first;
 }
 
-/// Puts the entry into the agenda where it belongs now.
+/// Puts the entry into its namespace's agenda where it belongs now.
 void Schedule::list(const api::ObjectName& name, Entry& entry) {
-  if (entry.listed) agenda_.erase({*entry.listed, name});
+  const auto agenda = agendas_.try_emplace(name.ns).first;
+  if (entry.listed) agenda->second.erase({*entry.listed, name});
   entry.listed = entry.out ? std::nullopt : due(entry);
-  if (entry.listed) agenda_.emplace(*entry.listed, name);
+  if (entry.listed) agenda->second.emplace(*entry.listed, name);
+  if (agenda->second.empty()) agendas_.erase(agenda);
 }
 
 /// Nothing of it is out any more.
@@ -56,7 +58,8 @@ void Schedule::want(Wanted wanted, Moment now) {
   Entry& entry = entries_[name];
   if (entry.wanted == wanted) return;
   const bool same_evidence = entry.wanted.uid == wanted.uid && entry.wanted.subject == wanted.subject &&
-                             entry.wanted.database == wanted.database;
+                             entry.wanted.database == wanted.database &&
+                             entry.wanted.project == wanted.project;
   std::vector<Check> checks;
   for (const api::CheckSpec& spec : wanted.checks) {
     const auto known = std::find_if(entry.checks.begin(), entry.checks.end(),
@@ -96,12 +99,19 @@ void Schedule::forget(const api::ObjectName& migration, Moment now) {
 
 void Schedule::clear() {
   entries_.clear();
-  agenda_.clear();
+  agendas_.clear();
 }
 
 std::optional<Schedule::Task> Schedule::take(Moment now) {
-  if (agenda_.empty() || agenda_.begin()->first > now) return std::nullopt;
-  const api::ObjectName name = agenda_.begin()->second;
+  const auto due_now = [now](const auto& agenda) { return agenda.second.begin()->first <= now; };
+  const auto after_last = agendas_.upper_bound(turn_);
+  auto next = std::find_if(after_last, agendas_.end(), due_now);
+  if (next == agendas_.end()) {
+    next = std::find_if(agendas_.begin(), after_last, due_now);
+    if (next == after_last) return std::nullopt;
+  }
+  const api::ObjectName name = next->second.begin()->second;
+  turn_ = name.ns;
   Entry& entry = entries_.at(name);
   const Moment first = *due(entry);
   // A check before a sweep that is as old: somebody waits for it.
@@ -110,7 +120,8 @@ std::optional<Schedule::Task> Schedule::take(Moment now) {
   Task task{entry.sweep_ticket, Sweep{entry.wanted}};
   if (check != entry.checks.end()) {
     const Wanted& wanted = entry.wanted;
-    task = {check->ticket, Run{wanted.migration, wanted.uid, wanted.database, wanted.subject, check->spec}};
+    task = {check->ticket,
+            Run{wanted.migration, wanted.uid, wanted.database, wanted.project, wanted.subject, check->spec}};
   }
   entry.out = task.ticket;
   list(name, entry);
@@ -118,8 +129,11 @@ std::optional<Schedule::Task> Schedule::take(Moment now) {
 }
 
 std::optional<Schedule::Moment> Schedule::next_due() const {
-  if (agenda_.empty()) return std::nullopt;
-  return agenda_.begin()->first;
+  std::optional<Moment> first;
+  for (const auto& [ns, agenda] : agendas_) {
+    if (!first || agenda.begin()->first < *first) first = agenda.begin()->first;
+  }
+  return first;
 }
 
 /// The entry whose task it is; none where it was forgotten meanwhile.
@@ -190,7 +204,7 @@ std::map<std::string, CheckResult> Schedule::results(const api::ObjectName& migr
   std::map<std::string, CheckResult> all;
   const auto found = entries_.find(migration);
   if (found == entries_.end()) return all;
-  for (const Check& check : found->second.checks) all.insert_or_assign(check.spec.name, seen(check, now));
+  for (const Check& check : found->second.checks) all.insert_or_assign(check.spec.id(), seen(check, now));
   return all;
 }
 

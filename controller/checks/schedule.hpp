@@ -24,6 +24,7 @@ struct Wanted {
   api::ObjectName migration;
   std::string uid;  ///< of the RlsMigration
   api::ObjectName database;
+  std::string project;
   std::string subject;  ///< what results are evidence for; one for another subject is forgotten at once
   std::vector<api::CheckSpec> checks;
   bool operator==(const Wanted&) const = default;
@@ -34,6 +35,7 @@ struct Run {
   api::ObjectName migration;
   std::string uid;
   api::ObjectName database;
+  std::string project;
   std::string subject;
   api::CheckSpec check;
 };
@@ -64,8 +66,10 @@ class Schedule {
   void forget(const api::ObjectName& migration, Moment now);
   void clear();
 
-  /// The task that is due the longest, if any is. Of one migration only one is out at a time, so that a check
-  /// never runs twice at once, and nothing is swept that is just being made.
+  /// A task that is due, if any is. The namespaces take turns, so that a namespace waits for one run of each
+  /// other at the most; of one namespace the one that is due the longest. Of one migration only one
+  /// is out at a time, so that a check never runs twice at once, and nothing is swept that is just being
+  /// made.
   std::optional<Task> take(Moment now);
   /// When the next one is due.
   [[nodiscard]] std::optional<Moment> next_due() const;
@@ -75,7 +79,7 @@ class Schedule {
   /// The sweep's end. One that failed is tried again.
   void finish(const Task& task, bool swept, Moment now);
 
-  /// By the checks' names. What has not been run, or could not be for too long, is unknown.
+  /// By the checks' ids. What has not been run, or could not be for too long, is unknown.
   [[nodiscard]] std::map<std::string, CheckResult> results(const api::ObjectName& migration,
                                                            Moment now) const;
 
@@ -107,8 +111,9 @@ class Schedule {
   Moment after(Duration interval, bool jittered, Moment now);
 
   std::map<api::ObjectName, Entry> entries_;
-  std::set<std::pair<Moment, api::ObjectName>>
-      agenda_;  ///< of each entry with something to do and nothing out
+  /// By namespace: of each entry with something to do and nothing out. None is empty.
+  std::map<std::string, std::set<std::pair<Moment, api::ObjectName>>> agendas_;
+  std::string turn_;  ///< the namespace that had the last task
   std::uint64_t tickets_ = 0;
   std::minstd_rand random_;
 };

@@ -25,12 +25,13 @@ std::string_view trimmed(std::string_view query) {
 }
 
 /// At most two rows and a piece of the value are sent, however much the query finds. The query stands on
-/// lines of its own, so that it may end in a comment.
+/// lines of its own, so that it may end in a comment. $1 is used here, too, as it must be used somewhere; the
+/// query comes first and says of what type it is.
 std::string statement(std::string_view query, std::string_view expect) {
   const std::size_t enough = std::max(expect.size(), kLongestShown) + 1;
   return "SELECT pg_catalog.left(CAST(q.first_column AS pg_catalog.text), " + std::to_string(enough) +
          "), pg_catalog.pg_typeof(q.first_column)::pg_catalog.oid OPERATOR(pg_catalog.=) 16 FROM (\n" +
-         std::string(query) + "\n) AS q(first_column) LIMIT 2";
+         std::string(query) + "\n) AS q(first_column) WHERE CAST($1 AS pg_catalog.text) IS NOT NULL LIMIT 2";
 }
 
 std::string shown(std::string_view value) {
@@ -86,12 +87,14 @@ std::string begin(const SqlLimits& limits) {
          "; SET LOCAL idle_in_transaction_session_timeout = " + statement_ms;
 }
 
-Outcome ask(postgres::Connection& connection, const api::SqlCheck& check, const SqlLimits& limits) {
+Outcome ask(postgres::Connection& connection, const api::SqlCheck& check, const std::string& project,
+            const SqlLimits& limits) {
   const std::string expect = check.expect.empty() ? "true" : check.expect;
   if (const postgres::Reply begun = connection.script("check_begin", begin(limits)); !begun.ok()) {
     return from_error(postgres::to_error(*begun.failure, "begin a read-only transaction"));
   }
-  const postgres::Reply reply = connection.run("check", statement(trimmed(check.query), expect));
+  const postgres::Reply reply =
+      connection.run("check", statement(trimmed(check.query), expect), {&project, 1});
   Outcome outcome = reply.ok() ? judge(reply.rows, expect) : from_failure(*reply.failure, limits);
   // The connection's end does it, too, but through a pooler only some time later.
   if (connection.usable()) (void)connection.script("check_rollback", "ROLLBACK");
@@ -100,8 +103,9 @@ Outcome ask(postgres::Connection& connection, const api::SqlCheck& check, const 
 
 }  // namespace
 
-Outcome run_sql_check(const api::SqlCheck& check, const postgres::ConnectionSettings& settings, Seam& seam,
-                      const std::stop_token& stop, const SqlLimits& limits) {
+Outcome run_sql_check(const api::SqlCheck& check, const std::string& project,
+                      const postgres::ConnectionSettings& settings, Seam& seam, const std::stop_token& stop,
+                      const SqlLimits& limits) {
   if (trimmed(check.query).empty()) return unknown("sql.query is empty");
   if (check.query.size() > kLongestQuery) return unknown("sql.query is longer than 64 KiB");
   if (check.query.find('\0') != std::string::npos) return unknown("sql.query holds a NUL byte");
@@ -112,7 +116,7 @@ Outcome run_sql_check(const api::SqlCheck& check, const postgres::ConnectionSett
   if (const auto* failure = std::get_if<postgres::SqlFailure>(&connected)) {
     return from_error(postgres::to_connect_error(*failure, settings.where));
   }
-  return ask(*std::get<0>(connected), check, limits);
+  return ask(*std::get<0>(connected), check, project, limits);
 }
 
 }  // namespace rls::checks

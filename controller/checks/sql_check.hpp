@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <stop_token>
+#include <string>
 
 #include "controller/api/gating.hpp"
 #include "controller/base/seam.hpp"
@@ -19,11 +20,12 @@ struct SqlLimits {
 /// Asks the query on a connection of its own, which is closed afterwards, as a part of one SELECT in a READ
 /// ONLY transaction that is rolled back: nothing but a query is understood, and of two queries none. Names
 /// are looked up in pg_catalog alone (docs/adr/0007): whoever may create things in another schema of the path
-/// could answer in place of what was meant.
+/// could answer in place of what was meant. `project` is the query's $1.
 ///
 /// Passed: exactly one row came, and its first column as text is `expect` (empty: "true"; of a boolean, t and
 /// f do, too). Failed: it is another value. All else is unknown. Blocks; `stop` cuts the connection.
-Outcome run_sql_check(const api::SqlCheck& check, const postgres::ConnectionSettings& settings, Seam& seam,
-                      const std::stop_token& stop, const SqlLimits& limits = {});
+Outcome run_sql_check(const api::SqlCheck& check, const std::string& project,
+                      const postgres::ConnectionSettings& settings, Seam& seam, const std::stop_token& stop,
+                      const SqlLimits& limits = {});
 
 }  // namespace rls::checks

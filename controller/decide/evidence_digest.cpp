@@ -60,7 +60,8 @@ void add(Text& text, const api::GatesSpec& gates) {
 
 }  // namespace
 
-std::string evidence_digest(const api::RlsMigration& migration, const Observation& observed) {
+std::string evidence_digest(const api::RlsMigration& migration, const api::DatabasePolicy& policy,
+                            const Observation& observed) {
   const api::MigrationSpec& spec = migration.spec;
   Text text;
   text.add("rls-operator.dev/evidence/1").add(migration.meta.uid);
@@ -85,6 +86,10 @@ std::string evidence_digest(const api::RlsMigration& migration, const Observatio
   }
   text.add(observed.phase).add(observed.phase_since);
   text.add(observed.policies_changed_at).add(observed.fixed_at).add(observed.reviewed_at);
+  // Last, and only where there are some: without them approvals from before they existed go on counting.
+  const std::vector<api::CheckSpec>& floor = policy.minimum_gates.checks;
+  if (!floor.empty()) text.count(floor.size());
+  for (const api::CheckSpec& check : floor) add(text, check);
   return sha256_hex(text.str());
 }
 

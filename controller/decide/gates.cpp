@@ -85,6 +85,11 @@ bool guards(const api::CheckSpec& check, Phase phase) {
          std::find(check.phases.begin(), check.phases.end(), phase) != check.phases.end();
 }
 
+std::string shown(const api::CheckSpec& check) {
+  const bool of_database = check.demanded_by == api::CheckSpec::DemandedBy::database;
+  return quoted(check.name, 63) + (of_database ? " of the database" : "");
+}
+
 std::vector<GateResult> evaluate_gates(const GateInput& input) {
   std::vector<GateResult> results;
   for (const GateRow& row : kGates) {
@@ -109,6 +114,7 @@ api::GatesSpec required_gates(const GateInput& input) {
     auto& asked = gates.approvals[phase];
     asked = std::max(asked, count);
   }
+  gates.checks.insert(gates.checks.end(), floor.checks.begin(), floor.checks.end());
   gates.review_required = gates.review_required.value_or(managed) || floor.review_required.value_or(false);
   return gates;
 }

@@ -20,6 +20,9 @@ struct GateInput {
 /// Whether the check is asked before that phase is entered, and, where it watches, in it.
 bool guards(const api::CheckSpec& check, Phase phase);
 
+/// The check in messages: its name in quotes, and that the database demands it where it does.
+std::string shown(const api::CheckSpec& check);
+
 /// In the message of a gate that is overridden: what comes behind it the gate says itself.
 inline constexpr std::string_view kOverriddenElse = "; else: ";
 
@@ -29,8 +32,8 @@ bool may_be_overridden(std::string_view gate);
 /// The gates of the step to `input.to`, in the order in which they are shown.
 std::vector<GateResult> evaluate_gates(const GateInput& input);
 
-/// The numbers asked for: of the migration and the floor of its database the stricter (design 2-api,
-/// minimumGates).
+/// What is asked for: of the migration and the floor of its database the stricter number, and the checks of
+/// both (design 2-api, minimumGates).
 api::GatesSpec required_gates(const GateInput& input);
 
 /// Clean since: the latest of entering the phase, the last recorded violation, the last verdict `fixed`, and

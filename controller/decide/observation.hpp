@@ -23,7 +23,8 @@ enum class DatabaseState {
   unusable,     ///< reached, but what we need is not there (a missing table, a missing right)
 };
 
-/// What a hold that a failing check set is `by`: this and the check's name.
+/// What a hold that a failing check set is `by`: this and the check's id ("check errors", and "check
+/// database/errors" where the database demands it).
 inline constexpr std::string_view kCheckHolds = "check ";
 
 /// The brake in the database (rls_operator.hold): set by a person with psql or rlsctl, or by a check.
@@ -161,7 +162,7 @@ struct Observation {
   std::vector<Approval> approvals{};
   Guard approval_guard{};                      ///< without it approvals are worth nothing
   Guard override_guard{};                      ///< and overrides
-  std::map<std::string, CheckState> checks{};  ///< by name; none: it has not run
+  std::map<std::string, CheckState> checks{};  ///< by their ids; none: it has not run
   std::optional<WaveState> wave{};             ///< none: no RlsRollout names the project
   std::vector<GroupMember> group{};            ///< the others of the group; filled by decide_all
   std::optional<Posture> posture{};            ///< none: it has not been looked at

@@ -57,11 +57,11 @@ void go_down(Plan& plan, Phase to, std::string reason) {
 }
 
 /// A check that goes on after the step, and takes the project back where it fails.
-const api::CheckSpec* failed_watch(const api::RlsMigration& migration, const Observation& seen) {
+const api::CheckSpec* failed_watch(const std::vector<api::CheckSpec>& checks, const Observation& seen) {
   if (seen.phase < Phase::enforcing) return nullptr;
-  for (const api::CheckSpec& check : migration.spec.gates.checks) {
+  for (const api::CheckSpec& check : checks) {
     if (!check.every || check.on_failure != api::CheckSpec::OnFailure::rollback) continue;
-    const auto result = seen.checks.find(check.name);
+    const auto result = seen.checks.find(check.id());
     if (guards(check, seen.phase) && result != seen.checks.end() &&
         result->second.state == CheckState::State::failed) {
       return &check;
@@ -73,9 +73,9 @@ const api::CheckSpec* failed_watch(const api::RlsMigration& migration, const Obs
 /// Down to shadow, and held there: without the hold it would climb again by itself.
 void go_down_for_check(const api::CheckSpec& check, const Observation& seen, Plan& plan) {
   go_down(plan, std::min(plan.target, Phase::shadow),
-          "check " + quoted(check.name, 63) + " failed: " + seen.checks.at(check.name).message);
+          "check " + shown(check) + " failed: " + seen.checks.at(check.id()).message);
   plan.standing = Standing::check_failed;
-  plan.latch = HoldRow{Phase::shadow, std::string(kCheckHolds) + check.name};
+  plan.latch = HoldRow{Phase::shadow, std::string(kCheckHolds) + check.id()};
   plan.held = true;
 }
 
@@ -176,7 +176,7 @@ void show_gates(const api::RlsMigration& migration, const api::DatabasePolicy& p
                 const Observation& seen, Plan& plan) {
   plan.gates = evaluate_gates({migration, policy, seen, next_phase(seen.phase)});
   if (required_gates({migration, policy, seen, next_phase(seen.phase)}).approvals[next_phase(seen.phase)] > 0)
-    plan.evidence_digest = evidence_digest(migration, seen);
+    plan.evidence_digest = evidence_digest(migration, policy, seen);
   for (const GateResult& gate : plan.gates) {
     take_earlier(plan.recheck_at, gate.passes_at, seen.now);
     if (gate.name == "SoakTime" && !gate.open()) plan.eligible_at = gate.passes_at;
@@ -270,7 +270,9 @@ Plan decide(const api::RlsMigration& migration, const api::DatabasePolicy& polic
     return plan;
   }
   plan.clean_since = clean_since(seen);
-  if (const api::CheckSpec* check = failed_watch(migration, seen)) {
+  for (const auto* checks : {&migration.spec.gates.checks, &policy.minimum_gates.checks}) {
+    const api::CheckSpec* check = failed_watch(*checks, seen);
+    if (check == nullptr) continue;
     go_down_for_check(*check, seen, plan);
     return plan;
   }

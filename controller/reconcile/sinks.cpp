@@ -111,8 +111,9 @@ void MigrationSink::leaves(const api::RlsMigration& migration) {
   const auto successor = caches_.migrations.get(migration.meta.name);
   if (successor != nullptr) {
     caches_.owners.add(*successor);  // made anew within the same second: the same entry
-  } else if (!migration.spec.gates.checks.empty()) {
-    queue_.add(database_of(migration), {Kind::migration, migration.meta.name});  // its checks are to end
+  } else {
+    // Its checks, and those that its database demands of it, are to end.
+    queue_.add(database_of(migration), {Kind::migration, migration.meta.name});
   }
   for (const api::ObjectName& rival : caches_.owners.rivals_of(migration)) {
     queue_.add(database_of(migration), {Kind::migration, rival});

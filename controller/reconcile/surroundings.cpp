@@ -71,19 +71,32 @@ void Surroundings::fill(const api::RlsMigration& migration, decide::Observation&
   observed.checks = checks_of(migration, observed, *admission);
 }
 
+/// Its own, and those of its database as that stands now: a look that began before the database was changed
+/// must not take back what is wanted since.
+std::vector<api::CheckSpec> Surroundings::demanded_of(const api::RlsMigration& migration) const {
+  std::vector<api::CheckSpec> checks = migration.spec.gates.checks;
+  if (const auto database = caches_.databases.get(database_of(migration))) {
+    const auto& floor = database->spec.policy.minimum_gates.checks;
+    checks.insert(checks.end(), floor.begin(), floor.end());
+  }
+  return checks;
+}
+
 /// Wants what guards the next step, and what watches the phase that stands; and says what is known of it.
 std::map<std::string, decide::CheckState> Surroundings::checks_of(const api::RlsMigration& migration,
                                                                   const decide::Observation& observed,
                                                                   const AdmissionState& admission) const {
   std::map<std::string, decide::CheckState> out;
-  const auto& checks = migration.spec.gates.checks;
   if (observed.conflict_with_older) board_.forget(migration.meta.name);  // it is another's project
   const bool looked = observed.database == decide::DatabaseState::ok && observed.project_known &&
                       !observed.conflict_with_older;
-  if (!looked || (checks.empty() && board_.results(migration.meta.name).empty())) return out;
+  if (!looked) return out;
+  const std::vector<api::CheckSpec> checks = demanded_of(migration);
+  if (checks.empty() && board_.results(migration.meta.name).empty()) return out;
   checks::Wanted wanted{.migration = migration.meta.name,
                         .uid = migration.meta.uid,
                         .database = database_of(migration),
+                        .project = migration.spec.project,
                         .subject = subject_of(observed),
                         .checks = {}};
   const bool goes_up = observed.phase < decide::asked_phase(migration);
@@ -94,15 +107,15 @@ std::map<std::string, decide::CheckState> Surroundings::checks_of(const api::Rls
     const decide::Guard jobs =
         guard_of(admission.jobs, admission.jobs_since, admission.why_not_jobs, migration);
     if (check.job && !jobs.bound) {
-      out[check.name] = {decide::CheckState::State::unknown,
+      out[check.id()] = {decide::CheckState::State::unknown,
                          "nobody can tell who may create Jobs: " + jobs.why};
     } else {
       wanted.checks.push_back(check);
     }
   }
   board_.want(std::move(wanted));
-  for (auto& [name, result] : board_.results(migration.meta.name))
-    out.emplace(name, decide::CheckState{state_of(result.state), std::move(result.message)});
+  for (auto& [id, result] : board_.results(migration.meta.name))
+    out.emplace(id, decide::CheckState{state_of(result.state), std::move(result.message)});
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "controller/checks/board.hpp"
 #include "controller/decide/observation.hpp"
@@ -42,6 +43,7 @@ class Surroundings {
 
  private:
   [[nodiscard]] std::shared_ptr<const AdmissionState> admission() const;
+  [[nodiscard]] std::vector<api::CheckSpec> demanded_of(const api::RlsMigration& migration) const;
   [[nodiscard]] std::map<std::string, decide::CheckState> checks_of(const api::RlsMigration& migration,
                                                                     const decide::Observation& observed,
                                                                     const AdmissionState& admission) const;

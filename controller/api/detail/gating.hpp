@@ -97,10 +97,12 @@ inline void read_question(const Fields& fields, CheckSpec& check) {
   if (asked != 1) fields.note("name", "the check asks not exactly one of sql, prometheus and job");
 }
 
-inline std::vector<CheckSpec> read_checks(const Fields& gates) {
+inline std::vector<CheckSpec> read_checks(
+    const Fields& gates, CheckSpec::DemandedBy demanded_by = CheckSpec::DemandedBy::migration) {
   std::vector<CheckSpec> checks;
   gates.each("checks", [&](const Fields& fields) {
     CheckSpec& check = checks.emplace_back();
+    check.demanded_by = demanded_by;
     required_label(fields, "name", check.name, kMaxCheckName);
     fields.each_item("phases", [&](std::string_view text) {
       if (const auto phase = parse_entered(text)) {
@@ -121,6 +123,13 @@ inline std::vector<CheckSpec> read_checks(const Fields& gates) {
     if (check.on_failure == CheckSpec::OnFailure::rollback && !check.every)
       fields.note("onFailure", "Rollback goes with every alone, such as every: 1m");
     read_question(fields, check);
+    // Who may write an RlsDatabase need not be one who may create Jobs beside each RlsMigration, and no
+    // policy asks.
+    if (check.job && demanded_by == CheckSpec::DemandedBy::database)
+      fields.note(
+          "job",
+          "not in minimumGates: a Job is made for one RlsMigration, by one who may create Jobs there: "
+          "put it into spec.gates.checks of the RlsMigrations, or into the RlsRollout's template");
     const bool twice = std::count_if(checks.begin(), checks.end(),
                                      [&](const CheckSpec& other) { return other.name == check.name; }) > 1;
     if (twice) fields.note("name", rls::quoted(check.name) + " stands there twice: rename one");

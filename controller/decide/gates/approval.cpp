@@ -27,7 +27,7 @@ GateResult approval(const GateInput& input) {
     result.message = "nobody can tell who wrote an RlsApproval: " + seen.approval_guard.why;
     return result;
   }
-  const std::string digest = evidence_digest(input.migration, seen);
+  const std::string digest = evidence_digest(input.migration, input.policy, seen);
   std::set<std::string> approvers;
   std::size_t stale = 0;
   for (const Approval& given : seen.approvals) {
@@ -57,7 +57,8 @@ GateResult approval(const GateInput& input) {
   if (stale > 0) {
     result.message +=
         "; " + std::to_string(stale) + (stale == 1 ? " approval was" : " approvals were") +
-        " given for other evidence: the spec, the policies, the verdicts or the phase changed since";
+        " given for other evidence: the spec, the database's checks, the policies, the verdicts or the phase "
+        "changed since";
   }
   return result;
 }

@@ -1,4 +1,3 @@
-#include "controller/base/text.hpp"
 #include "controller/decide/gates.hpp"
 
 namespace rls::decide::gates {
@@ -6,20 +5,20 @@ namespace rls::decide::gates {
 GateResult checks(const GateInput& input) {
   GateResult result{.name = "Checks", .state = api::GateState::passed};
   std::string failed, unknown;
-  const auto add = [](std::string& to, const std::string& name, const std::string& message) {
+  const auto add = [](std::string& to, const api::CheckSpec& check, const std::string& message) {
     if (!to.empty()) to += "; ";
-    to += quoted(name, 63) + ": " + message;
+    to += shown(check) + ": " + message;
   };
   for (const api::CheckSpec& check : required_gates(input).checks) {
     if (!guards(check, input.to)) continue;
-    const auto found = input.observed.checks.find(check.name);
+    const auto found = input.observed.checks.find(check.id());
     const CheckState seen = found == input.observed.checks.end()
                                 ? CheckState{CheckState::State::unknown, "has not run yet"}
                                 : found->second;
     switch (seen.state) {
       case CheckState::State::passed: break;
-      case CheckState::State::failed: add(failed, check.name, seen.message); break;
-      case CheckState::State::unknown: add(unknown, check.name, seen.message); break;
+      case CheckState::State::failed: add(failed, check, seen.message); break;
+      case CheckState::State::unknown: add(unknown, check, seen.message); break;
     }
   }
   if (failed.empty() && unknown.empty()) return result;

@@ -15,22 +15,25 @@ using testing::Not;
 constexpr const char* kPassword = "checks-canary-3Kd";
 constexpr const char* kFormerPassword = "former-canary-8Wq";
 
-/// One world for all.
-class Checks : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    world_ = std::make_unique<World>();
-    prometheus_ = std::make_unique<Prometheus>(world_->directory());
-    url_ = prometheus_->url();
-    world_->sql(
-        std::string("DO $$ BEGIN CREATE ROLE e2e_checks LOGIN NOSUPERUSER NOBYPASSRLS; EXCEPTION WHEN "
-                    "duplicate_object OR unique_violation THEN NULL; END $$; "
-                    "ALTER ROLE e2e_checks PASSWORD '") +
-        kPassword +
-        "'; CREATE TABLE verdict (errors int NOT NULL); INSERT INTO verdict VALUES (0); "
-        "GRANT USAGE ON SCHEMA public TO e2e_checks; GRANT SELECT ON verdict TO e2e_checks");
-    ASSERT_TRUE(world_
-                    ->apply(R"(apiVersion: rbac.authorization.k8s.io/v1
+void give_secret(World& world, const std::string& password) {
+  std::string uri = world.application_uri();
+  const auto at = uri.find("://") + 3;
+  uri.replace(at, uri.find('@') - at, "e2e_checks:" + password);
+  world.kubectl({"delete", "secret", "checks", "--ignore-not-found"});
+  ASSERT_TRUE(
+      world.kubectl({"create", "secret", "generic", "checks", "--from-file=uri=/dev/stdin"}, uri).ok());
+}
+
+/// The role of checks, which may read that table of the application's, and the operator's right to its
+/// Secret.
+void make_role(World& world, const std::string& table, const std::string& columns) {
+  world.sql(std::string("DO $$ BEGIN CREATE ROLE e2e_checks LOGIN NOSUPERUSER NOBYPASSRLS; EXCEPTION WHEN "
+                        "duplicate_object OR unique_violation THEN NULL; END $$; "
+                        "ALTER ROLE e2e_checks PASSWORD '") +
+            kPassword + "'; CREATE TABLE " + table + " (" + columns +
+            "); GRANT USAGE ON SCHEMA public TO e2e_checks; GRANT SELECT ON " + table + " TO e2e_checks");
+  ASSERT_TRUE(world
+                  .apply(R"(apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: checks}
 rules: [{apiGroups: [""], resources: [secrets], resourceNames: [checks], verbs: [get]}]
@@ -41,8 +44,19 @@ metadata: {name: checks}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: checks}
 subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-system}]
 )")
-                    .ok());
-    give_secret(kFormerPassword);
+                  .ok());
+}
+
+/// One world for all.
+class Checks : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    world_ = std::make_unique<World>();
+    prometheus_ = std::make_unique<Prometheus>(world_->directory());
+    url_ = prometheus_->url();
+    make_role(*world_, "verdict", "errors int NOT NULL");
+    world_->sql("INSERT INTO verdict VALUES (0)");
+    give_secret(*world_, kFormerPassword);
     world_->create_database("", "  checks: {secretRef: {name: checks}}\n");
     world_->start_operator({"--allowed-prometheus-urls", url_});
 
@@ -68,15 +82,6 @@ subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-sy
     world_.reset();
   }
 
-  static void give_secret(const std::string& password) {
-    std::string uri = world_->application_uri();
-    const auto at = uri.find("://") + 3;
-    uri.replace(at, uri.find('@') - at, "e2e_checks:" + password);
-    world_->kubectl({"delete", "secret", "checks", "--ignore-not-found"});
-    ASSERT_TRUE(
-        world_->kubectl({"create", "secret", "generic", "checks", "--from-file=uri=/dev/stdin"}, uri).ok());
-  }
-
   static inline std::unique_ptr<World> world_;
   static inline std::unique_ptr<Prometheus> prometheus_;
   static inline std::string url_;
@@ -88,7 +93,7 @@ TEST_F(Checks, R_A14_AFailingSqlCheckTakesTheProjectBackAndHoldsItThere) {
   EXPECT_TRUE(gate_is(world, "sm", "Checks", "Unknown", "\"errors\": "));
   EXPECT_TRUE(gate_is(world, "sm", "Checks", "Unknown", "password authentication failed"));
   EXPECT_EQ(steps(world, "sm"), "pending>shadow");
-  give_secret(kPassword);
+  give_secret(world, kPassword);
   ASSERT_TRUE(arrives(world, "sm", "complete"));
 
   world.sql("UPDATE verdict SET errors = 3");
@@ -171,6 +176,75 @@ TEST_F(Checks, NoPasswordOfThemIsShownAnywhere) {
   EXPECT_THAT(all, HasSubstr("errors"));
   EXPECT_THAT(all, Not(HasSubstr(kPassword)));
   EXPECT_THAT(all, Not(HasSubstr(kFormerPassword)));
+}
+
+/// The database demands that no project is in trouble; `sm` is.
+class ChecksOfTheDatabase : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    world_ = std::make_unique<World>();
+    make_role(*world_, "trouble", "project text PRIMARY KEY");
+    world_->sql("INSERT INTO trouble VALUES ('sm')");
+    give_secret(*world_, kPassword);
+    world_->create_database("", "  checks: {secretRef: {name: checks}}\n  minimumGates: {checks: [" +
+                                    std::string(kTrouble) + "]}\n");
+    world_->start_operator();
+    for (const char* const project : {"sm", "ab"}) migrate(project, "complete");
+    migrate("aa", "enforcing",
+            "    checks: [{name: trouble, every: 5s, sql: {query: 'SELECT true', expect: 'true'}}]\n");
+  }
+  static void TearDownTestSuite() { world_.reset(); }
+
+  static void migrate(const std::string& project, const std::string& phase, const std::string& checks = "") {
+    const Output applied = world_->migrate(project, project, phase,
+                                           "  gates:\n    shadowSoak: 0s\n    enforcingSoak: 0s\n" + checks);
+    EXPECT_TRUE(applied.ok()) << applied.out;
+  }
+  static void demand(const std::string& checks) {
+    const Output patched = world_->kubectl({"patch", "rlsdb", "main", "--type=merge", "-p",
+                                            R"({"spec":{"minimumGates":{"checks":[)" + checks + "]}}}"});
+    EXPECT_TRUE(patched.ok()) << patched.out;
+  }
+
+  static constexpr const char* kTrouble =
+      R"({"name": "trouble", "onFailure": "Rollback", "every": "5s", "sql": {"query": )"
+      R"json("SELECT NOT EXISTS (SELECT FROM public.trouble WHERE project = $1)"}})json";
+  static inline std::unique_ptr<World> world_;
+};
+
+TEST_F(ChecksOfTheDatabase, R_A14_HoldAndTakeBackWhomTheyFailFor) {
+  World& world = *world_;
+  ASSERT_TRUE(gate_is(world, "sm", "Checks", "Blocked", "\"trouble\" of the database: "));
+  EXPECT_TRUE(arrives(world, "ab", "complete")) << "each project is asked about by its name";
+  EXPECT_EQ(steps(world, "sm"), "");
+  EXPECT_THAT(run({RLS_CTL_BINARY, "explain", "sm", "--namespace", world.ns()}).out,
+              HasSubstr("\"trouble\" of the database: "));
+  world.sql("DELETE FROM trouble");
+  ASSERT_TRUE(arrives(world, "sm", "complete"));
+
+  world.sql("INSERT INTO trouble VALUES ('sm')");
+  ASSERT_TRUE(arrives(world, "sm", "shadow"));
+  EXPECT_TRUE(becomes(world, "sm", "Stalled", "True/CheckFailed"));
+  EXPECT_EQ(world.sql("SELECT project_id || ' ' || phase || ' ' || by FROM rls_operator.hold"),
+            "sm shadow check database/trouble");
+  EXPECT_THAT(world.field("sm", "status.history[0].reason"),
+              HasSubstr("check \"trouble\" of the database failed: "));
+  EXPECT_TRUE(tells(world, "sm", "CheckFailed"));
+  EXPECT_THAT(world.http("/metrics").out,
+              Not(HasSubstr("rls_check_results_total{demanded_by=\"database\",result=\"failed\"} 0\n")));
+  EXPECT_EQ(world.field("ab", "status.phase"), "complete");
+}
+
+TEST_F(ChecksOfTheDatabase, CountAtOnceWhenTheyAreChanged) {
+  World& world = *world_;
+  ASSERT_TRUE(arrives(world, "aa", "enforcing"));
+  demand(std::string(kTrouble) +
+         R"(,{"name":"closed","phases":["complete"],"sql":{"query":"SELECT 'no'","expect":"yes"}})");
+  ASSERT_TRUE(patch(world, "aa", R"({"spec":{"phase":"complete"}})").ok());
+  ASSERT_TRUE(gate_is(world, "aa", "Checks", "Blocked", "\"closed\" of the database: "));
+  EXPECT_EQ(world.field("aa", "status.phase"), "enforcing");
+  demand(kTrouble);
+  EXPECT_TRUE(arrives(world, "aa", "complete"));
 }
 
 }  // namespace

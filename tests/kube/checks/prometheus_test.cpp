@@ -37,8 +37,10 @@ class GenuinePrometheus : public testing::Test {
   }
 
   static Outcome ask(const std::string& query, const std::string& expect, const std::string& below = "") {
-    return run_prometheus_check({url_ + below, query, expect}, std::vector<std::string>{url_}, {});
+    return run_prometheus_check({url_ + below, query, expect}, kProject, std::vector<std::string>{url_}, {});
   }
+
+  static constexpr const char* kProject = R"(x"}y\z'#)";
 
   static inline std::string home_, url_;
   static inline std::unique_ptr<test::Prometheus> server_;
@@ -59,6 +61,20 @@ TEST_F(GenuinePrometheus, NoSampleAndNaNSayNothing) {
   EXPECT_EQ(ask("nobody_has_this_metric or vector(0)", "< 1").state, State::passed);
   EXPECT_EQ(ask("vector(0) / 0", "!= 1").state, State::unknown);
   EXPECT_EQ(ask("vector(1)[5m:1m]", "< 5").state, State::unknown) << "a matrix";
+}
+
+// Two labels are equal where Prometheus reads the name as it is.
+TEST_F(GenuinePrometheus, TheProjectIsATextWhateverItHolds) {
+  const auto labelled = [](const std::string& text) {
+    return "label_replace(vector(1), \"p\", " + text + ", \"\", \"\")";
+  };
+  const std::string meant = labelled("`" + std::string(kProject) + "`");
+  for (const char* quoted : {"\"$project\"", "'$project'", "`$project`"}) {
+    const Outcome outcome = ask(meant + " and on (p) " + labelled(quoted), "== 1");
+    EXPECT_EQ(outcome.state, State::passed) << quoted << ": " << outcome.message;
+  }
+  EXPECT_EQ(ask(meant + " and on (p) " + labelled("\"another\""), "== 1").state, State::unknown);
+  EXPECT_THAT(ask("vector(1) > $project", "== 1").message, HasSubstr("$project outside of quotes"));
 }
 
 TEST_F(GenuinePrometheus, ItsRefusalIsQuoted) {

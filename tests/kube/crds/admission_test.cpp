@@ -353,14 +353,12 @@ TEST(Database, TheModeCannotBeChanged) {
 }
 
 TEST(Database, WhatDoesNotWorkYetIsRefused) {
-  expect_refused(
-      good_database(),
-      {
-          {R"({"spec":{"minimumGates":{"checks":[]}}})", "spec.minimumGates.checks is not supported"},
-          {R"({"spec":{"evidence":{"transactions":{"sql":"x"}}}})",
-           "spec.evidence.transactions is not supported"},
-          {R"({"spec":{"preflight":{"backup":{"maxAge":"24h"}}}})", "spec.preflight is not supported"},
-      });
+  expect_refused(good_database(), {
+                                      {R"({"spec":{"evidence":{"transactions":{"sql":"x"}}}})",
+                                       "spec.evidence.transactions is not supported"},
+                                      {R"({"spec":{"preflight":{"backup":{"maxAge":"24h"}}}})",
+                                       "spec.preflight is not supported"},
+                                  });
 }
 
 TEST(Database, FloorsPostureAndChecksAreAccepted) {
@@ -380,6 +378,39 @@ TEST(Database, FloorsPostureAndChecksAreAccepted) {
           {R"({"spec":{"checks":{"secretRef":{}}}})", "name: Required value"},
           {R"({"spec":{"minimumGates":{"approvals":{"later":1}}}})", "shadow, enforcing or complete"},
       });
+}
+
+TEST(Database, ChecksOfTheFloorAreThoseOfMigrationsWithoutJobs) {
+  expect_accepted(
+      good_database(),
+      {
+          R"({"spec":{"minimumGates":{"checks":[]}}})",
+          R"({"spec":{"minimumGates":{"checks":[{"name":"a","sql":{"query":"SELECT true"}}]}}})",
+          R"({"spec":{"minimumGates":{"checks":[{"name":"a","phases":["enforcing","complete"],"every":"1m",)"
+          R"("onFailure":"Rollback","prometheus":{"url":"http://p:9090/x","query":"up","expect":"< 0.01"}},)"
+          R"({"name":"b","sql":{"query":"SELECT 1","expect":"1"}}]}}})",
+      });
+  const auto with = [](const std::string& check) {
+    return R"({"spec":{"minimumGates":{"checks":[)" + check + "]}}}";
+  };
+  const std::vector<std::pair<std::string, const char*>> rows = {
+      {R"({"name":"a","job":{"template":{"spec":{}}}})", "a Job is made for one RlsMigration"},
+      {R"({"name":"a","job":{"template":{"spec":{}}}})",
+       "put it into spec.gates.checks of the RlsMigrations"},
+      {R"({"name":"a"})", "a check has exactly one of sql, prometheus and job"},
+      {R"({"name":"a","sql":{"query":"x"},"prometheus":{"url":"http://p","query":"x","expect":"< 1"}})",
+       "a check has exactly one of sql, prometheus and job"},
+      {R"({"name":"a","onFailure":"Rollback","sql":{"query":"x"}})",
+       "onFailure Rollback goes with every alone"},
+      {R"({"name":"a","every":"1s","sql":{"query":"x"}})", "every must be a duration of 5s to 24h"},
+      {R"({"name":"database/a","sql":{"query":"x"}})", "lower case letters, digits and - alone"},
+      {R"({"name":"a","phases":["pending"],"sql":{"query":"x"}})", "Unsupported value"},
+      {R"({"name":"a","sql":{"query":"x"}},{"name":"a","sql":{"query":"y"}})", "Duplicate value"},
+      {R"({"name":"a","prometheus":{"url":"ftp://p","query":"x","expect":"< 1"}})", "url must be http://"},
+      {R"({"name":"a","prometheus":{"url":"http://p","query":"x","expect":"soon"}})", "expect must be a"},
+      {R"({"sql":{"query":"x"}})", "name: Required value"},
+  };
+  for (const auto& [check, message] : rows) expect_refused(good_database(), {{with(check).c_str(), message}});
 }
 
 TEST(Database, DefaultsAreFilledIn) {

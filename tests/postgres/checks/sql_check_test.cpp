@@ -26,6 +26,7 @@ using State = CheckResult::State;
 using Heard = Outcome::Heard;
 
 constexpr const char* kPassword = "checks-canary-password";
+constexpr const char* kProject = "o'sm\\";
 
 class SqlCheck : public testing::Test {
  protected:
@@ -82,7 +83,7 @@ class SqlCheck : public testing::Test {
       ADD_FAILURE() << settings.error().message;
       return {};
     }
-    const Outcome outcome = run_sql_check({query, expect}, *settings, seam_, stop, limits);
+    const Outcome outcome = run_sql_check({query, expect}, kProject, *settings, seam_, stop, limits);
     EXPECT_THAT(outcome.message, Not(HasSubstr(kPassword)));
     EXPECT_THAT(outcome.message, Not(HasSubstr("postgresql://")));
     return outcome;
@@ -123,6 +124,21 @@ TEST_F(SqlCheck, PassesWhereTheValueIsAsExpected) {
     const Outcome outcome = ask(row.query, row.expect);
     EXPECT_EQ(outcome.state, State::passed) << row.query << ": " << outcome.message;
   }
+}
+
+// The project's name is a parameter: whatever it holds, it is a text, and of the type that the query wants.
+TEST_F(SqlCheck, TheProjectIsTheFirstParameter) {
+  for (const char* query :
+       {R"(SELECT $1 = E'o\'sm\\')", "SELECT $1::text LIKE 'o%'", R"(SELECT 'x' || $1 = E'xo\'sm\\')",
+        "SELECT count(*) = 3 FROM public.t WHERE 'a' <> $1", "SELECT $1 IN ('a', $1)",
+        "SELECT '$1' = '$' || '1'"}) {
+    const Outcome outcome = ask(query);
+    EXPECT_EQ(outcome.state, State::passed) << query << ": " << outcome.message;
+  }
+  EXPECT_EQ(ask("SELECT $1", kProject).state, State::passed);
+  EXPECT_EQ(ask("SELECT $1").state, State::failed);
+  expect_refused("SELECT n = $1 FROM public.t", "does not fit its column's type");
+  expect_refused("SELECT $1 = $2", "");
 }
 
 TEST_F(SqlCheck, FailsOnlyWhereAnotherValueCame) {

@@ -311,6 +311,26 @@ TEST(DecodeMigration, AccessIsWhoMayBeRead) {
               HasSubstr("is not one of isolated, shared, super"));
 }
 
+TEST(DecodeDatabase, ChecksOfTheFloorAreTheDatabases) {
+  json object = database_json();
+  object["spec"]["minimumGates"]["checks"] =
+      json::array({{{"name", "orphans"}, {"phases", {"enforcing"}}, {"sql", {{"query", "SELECT true"}}}},
+                   {{"name", "errors"},
+                    {"every", "1m"},
+                    {"onFailure", "Rollback"},
+                    {"prometheus", {{"url", "http://p:9090"}, {"query", "up"}, {"expect", "== 1"}}}}});
+  const auto decoded = decode_database(object.dump());
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  const auto& checks = decoded->spec.policy.minimum_gates.checks;
+  ASSERT_EQ(checks.size(), 2U);
+  EXPECT_EQ(checks[0].id(), "database/orphans");
+  EXPECT_EQ(checks[0].phases, std::vector<Phase>{Phase::enforcing});
+  EXPECT_EQ(checks[0].sql, (SqlCheck{"SELECT true", "true"}));
+  EXPECT_EQ(checks[1].on_failure, CheckSpec::OnFailure::rollback);
+  EXPECT_EQ(checks[1].every, std::chrono::minutes{1});
+  EXPECT_EQ(checks[1].prometheus, (PrometheusCheck{"http://p:9090", "up", "== 1"}));
+}
+
 TEST(DecodeDatabase, NamesTheFieldThatIsWrong) {
   const std::vector<Bad> rows = {
       {"/spec/connection", "(removed)", "spec.connection.secretRef.name: required"},
@@ -332,6 +352,24 @@ TEST(DecodeDatabase, NamesTheFieldThatIsWrong) {
        {{"auditRetention", "2160h"}},
        "spec.evidence.auditRetention: goes with mode Managed alone"},
       {"/spec/minimumGates", {{"review", "Maybe"}}, "is not one of Required, None"},
+      {"/spec/minimumGates",
+       {{"checks", json::array({{{"name", "suite"}, {"job", {{"template", {{"spec", {{"a", 1}}}}}}}}})}},
+       "a Job is made for one RlsMigration"},
+      {"/spec/minimumGates",
+       {{"checks", json::array({{{"name", "suite"}, {"job", {{"template", {{"spec", {{"a", 1}}}}}}}}})}},
+       "put it into spec.gates.checks of the RlsMigrations"},
+      {"/spec/minimumGates", {{"checks", json::array({{{"name", "suite"}}})}}, "not exactly one of sql"},
+      {"/spec/minimumGates",
+       {{"checks",
+         json::array({{{"name", "a"}, {"onFailure", "Rollback"}, {"sql", {{"query", "SELECT true"}}}}})}},
+       "Rollback goes with every alone"},
+      {"/spec/minimumGates",
+       {{"checks", json::array({{{"name", "a/b"}, {"sql", {{"query", "SELECT true"}}}}})}},
+       "is no plain name"},
+      {"/spec/minimumGates",
+       {{"checks", json::array({{{"name", "a"}, {"sql", {{"query", "SELECT true"}}}},
+                                {{"name", "a"}, {"sql", {{"query", "SELECT true"}}}}})}},
+       "stands there twice"},
       {"/spec/runtime/schema", "", "spec.runtime.schema: empty"},
       {"/spec/runtime/schema", std::string(64, 'x'), "longer than 63 bytes"},
       {"/spec/runtime/schema", "a\tb", "control character"},

@@ -149,6 +149,7 @@ TEST_F(TelemetryTest, CountsWhatChecksFoundAndNotThatAJobRuns) {
   reconcile::FakeExecutor executor;
   executor.outcomes = {{"passes", checks::passed("")},
                        {"fails", checks::failed("")},
+                       {"database/fails", checks::failed("")},
                        {"silent", checks::unheard("")},
                        {"job", checks::running("")}};
   CountedChecks counted(executor, telemetry);
@@ -157,10 +158,15 @@ TEST_F(TelemetryTest, CountsWhatChecksFoundAndNotThatAJobRuns) {
     run.check.name = name;
     counted.run(run, {});
   }
+  checks::Run of_database;
+  of_database.check.name = "fails";
+  of_database.check.demanded_by = api::CheckSpec::DemandedBy::database;
+  counted.run(of_database, {});
   const std::string text = scrape();
-  EXPECT_THAT(text, HasSubstr("rls_check_results_total{result=\"passed\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("rls_check_results_total{result=\"failed\"} 2\n"));
-  EXPECT_THAT(text, HasSubstr("rls_check_results_total{result=\"unknown\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("rls_check_results_total{demanded_by=\"migration\",result=\"passed\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("rls_check_results_total{demanded_by=\"migration\",result=\"failed\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("rls_check_results_total{demanded_by=\"migration\",result=\"unknown\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("rls_check_results_total{demanded_by=\"database\",result=\"failed\"} 1\n"));
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ Wanted wanted(const std::string& subject = "shadow", const std::string& migratio
   } else {
     check.sql = api::SqlCheck{"SELECT true", ""};
   }
-  return {{"tenants", migration}, "uid", {"tenants", "main"}, subject, {check}};
+  return {{"tenants", migration}, "uid", {"tenants", "main"}, migration, subject, {check}};
 }
 
 class FakeExecutor final : public Executor {
@@ -91,6 +91,23 @@ TEST_F(BoardTest, TheTimeOfAResultIsWhenItWasAsked) {
   board.want(wanted());
   board.run_one();
   EXPECT_EQ(board.results(kShop).at("lag").at, asked);
+}
+
+// Hundred slow checks of one namespace, each of them due for longer, and one of another: it is among the
+// first two to run.
+TEST_F(BoardTest, SlowChecksOfOneNamespaceKeepNoOtherWaiting) {
+  for (int i = 0; i < 100; ++i) board.want(wanted("shadow", "slow-" + std::to_string(i)));
+  clock.advance(60s);
+  Wanted calm = wanted();
+  calm.migration = {"calm", "shop"};
+  board.want(calm);
+  executor.answer = [this](const checks::Run& run, const std::stop_token&) {
+    if (run.migration.ns != "calm") clock.advance(10s);
+    return passed("good");
+  };
+  board.run_one();
+  board.run_one();
+  EXPECT_EQ(board.results(calm.migration).at("lag").state, State::passed) << executor.runs;
 }
 
 TEST_F(BoardTest, ResultsGetTooOld) {

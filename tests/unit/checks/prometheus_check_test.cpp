@@ -160,7 +160,7 @@ std::string reply(const std::string& status, const std::string& headers, const s
          "\r\n\r\n" + body;
 }
 Outcome ask(const std::string& url, const kube::HttpGet& bounds = {}, const std::stop_token& stop = {}) {
-  return run_prometheus_check({url, "up{job=\"a b\"} + 1", "< 1"}, std::vector<std::string>{url}, stop,
+  return run_prometheus_check({url, "up{job=\"a b\"} + 1", "< 1"}, "sm", std::vector<std::string>{url}, stop,
                               bounds);
 }
 
@@ -191,7 +191,7 @@ TEST(PrometheusCheck, ARedirectIsNotFollowed) {
 
 TEST(PrometheusCheck, NobodyIsAskedWhoIsNotAllowed) {
   TcpServer server([](Peer& peer) { peer.say("no"); });
-  const Outcome outcome = run_prometheus_check({server.url(), "up", "< 1"}, {}, {});
+  const Outcome outcome = run_prometheus_check({server.url(), "up", "< 1"}, "sm", {}, {});
   EXPECT_EQ(outcome.state, State::unknown);
   EXPECT_THAT(outcome.message, HasSubstr("--allowed-prometheus-urls"));
   EXPECT_EQ(server.connections(), 0);
@@ -271,13 +271,13 @@ TEST(PrometheusCheck, ANameThatNobodyKnowsIsSaid) {
 
 TEST(PrometheusCheck, WhatCannotBeAskedIsSaidByField) {
   const std::vector<std::string> allowed = {"http://127.0.0.1:1"};
-  EXPECT_THAT(run_prometheus_check({allowed[0], "up", "soon"}, allowed, {}).message,
+  EXPECT_THAT(run_prometheus_check({allowed[0], "up", "soon"}, "sm", allowed, {}).message,
               HasSubstr("prometheus.expect must be"));
-  EXPECT_THAT(run_prometheus_check({allowed[0], "", "< 1"}, allowed, {}).message,
+  EXPECT_THAT(run_prometheus_check({allowed[0], "", "< 1"}, "sm", allowed, {}).message,
               HasSubstr("prometheus.query is empty"));
-  EXPECT_THAT(run_prometheus_check({allowed[0], std::string(20'000, 'x'), "< 1"}, allowed, {}).message,
+  EXPECT_THAT(run_prometheus_check({allowed[0], std::string(20'000, 'x'), "< 1"}, "sm", allowed, {}).message,
               HasSubstr("16 KiB"));
-  const Outcome refused = run_prometheus_check({allowed[0], "up", "< 1"}, allowed, {});
+  const Outcome refused = run_prometheus_check({allowed[0], "up", "< 1"}, "sm", allowed, {});
   EXPECT_EQ(refused.heard, Heard::nothing);
   EXPECT_THAT(refused.message, HasSubstr("the connection to http://127.0.0.1:1 could not be made"));
 }

@@ -26,7 +26,8 @@ class RunnerTest : public testing::Test {
                     return Result<postgres::ConnectionSettings>(settings);
                   },
                   {});
-    return runner.run({{"tenants", "shop"}, "uid", {"tenants", "main"}, "shadow", std::move(check)}, {});
+    return runner.run({{"tenants", "shop"}, "uid", {"tenants", "main"}, "sm", "shadow", std::move(check)},
+                      {});
   }
 
   Seam seam;

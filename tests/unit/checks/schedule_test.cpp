@@ -33,7 +33,8 @@ api::CheckSpec job(const std::string& name, std::optional<Duration> every = {}) 
 }
 Wanted wanted(std::vector<api::CheckSpec> checks, const std::string& subject = "shadow",
               const api::ObjectName& migration = kShop) {
-  return {migration, "uid-" + migration.name, {"tenants", "main"}, subject, std::move(checks)};
+  return {migration, "uid-" + migration.name, {"tenants", "main"}, migration.name,
+          subject,   std::move(checks)};
 }
 std::string name_of(const std::optional<Schedule::Task>& task) {
   if (!task) return "nothing";
@@ -348,6 +349,48 @@ TEST_F(ScheduleTest, WantedAgainAfterItWasForgottenIsNew) {
   schedule.want(wanted({job("a")}), now);
   EXPECT_EQ(result("a").state, State::unknown);
   EXPECT_EQ(due(), "shop/a");
+}
+
+TEST_F(ScheduleTest, OfOneNameInBothEachIsRunAndHasItsOwnResult) {
+  api::CheckSpec of_database = sql("a");
+  of_database.demanded_by = api::CheckSpec::DemandedBy::database;
+  schedule.want(wanted({sql("a"), of_database}), now);
+  EXPECT_TRUE(run("shop/a", passed("its own")));
+  EXPECT_TRUE(run("shop/a", failed("the floor")));
+  EXPECT_EQ(result("a").message, "its own");
+  EXPECT_EQ(result("database/a").message, "the floor");
+}
+
+TEST_F(ScheduleTest, ARunKnowsItsProject) {
+  schedule.want(wanted({sql("a")}), now);
+  EXPECT_EQ(std::get<checks::Run>(schedule.take(now)->work).project, "shop");
+}
+
+// However many are due, and however long ago, the namespaces take turns; of one the oldest comes first.
+TEST_F(ScheduleTest, NamespacesTakeTurns) {
+  for (const char* name : {"one", "two", "three"}) {
+    schedule.want(wanted({sql("a")}, "shadow", {"busy", name}), now);
+    now += 1s;
+  }
+  schedule.want(wanted({sql("a")}, "shadow", {"calm", "x"}), now);
+  schedule.want(wanted({sql("a")}, "shadow", {"zen", "y"}), now);
+  EXPECT_EQ(due(), "one/a");
+  EXPECT_EQ(due(), "x/a");
+  EXPECT_EQ(due(), "y/a");
+  EXPECT_EQ(due(), "two/a");
+  EXPECT_EQ(due(), "three/a") << "nobody else waits";
+  EXPECT_EQ(due(), "nothing");
+}
+
+TEST_F(ScheduleTest, ATurnThatNobodyWantsIsPassedOn) {
+  schedule.want(wanted({sql("a")}, "shadow", {"calm", "x"}), now);
+  EXPECT_EQ(due(), "x/a");
+  schedule.want(wanted({sql("a")}, "shadow", {"busy", "one"}), now + 5s);
+  schedule.want(wanted({sql("a")}, "shadow", {"zen", "y"}), now + 9s);
+  EXPECT_EQ(schedule.next_due(), now + 5s);
+  EXPECT_EQ(due(), "nothing") << "it is not due yet";
+  now += 5s;
+  EXPECT_EQ(due(), "one/a") << "zen is next, and not due";
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 struct Asked : Subject {
   explicit Asked(std::int64_t people) { migration.spec.gates.approvals[Phase::enforcing] = people; }
   void yes(const std::string& who, Phase phase = Phase::enforcing, std::optional<Time> expires = {}) {
-    seen.approvals.push_back({phase, who, evidence_digest(migration, seen), expires});
+    seen.approvals.push_back({phase, who, evidence_digest(migration, policy, seen), expires});
   }
   [[nodiscard]] GateResult approval() const { return gate("Approval"); }
 };
@@ -41,7 +41,7 @@ TEST(ApprovalGate, SaysWhoIsMissingAndHowToApprove) {
 
 TEST(ApprovalGate, TheDigestToApproveIsInThePlan) {
   Asked asked(1);
-  EXPECT_EQ(asked.plan().evidence_digest, evidence_digest(asked.migration, asked.seen));
+  EXPECT_EQ(asked.plan().evidence_digest, evidence_digest(asked.migration, asked.policy, asked.seen));
   asked.stands_in(Phase::pending);
   EXPECT_EQ(asked.plan().evidence_digest, "") << "the next step asks nobody";
 }

@@ -22,6 +22,19 @@ struct Checked : Subject {
     out.on_failure = CheckSpec::OnFailure::rollback;
     return out;
   }
+  /// Demanded by the database.
+  CheckSpec& floor(const std::string& name, std::vector<Phase> phases = {}) {
+    CheckSpec& out =
+        policy.minimum_gates.checks.emplace_back(CheckSpec{.name = name, .phases = std::move(phases)});
+    out.demanded_by = CheckSpec::DemandedBy::database;
+    return out;
+  }
+  CheckSpec& watching_floor(const std::string& name, std::vector<Phase> phases = {}) {
+    CheckSpec& out = floor(name, std::move(phases));
+    out.every = 60s;
+    out.on_failure = CheckSpec::OnFailure::rollback;
+    return out;
+  }
   void found(const std::string& name, State state, const std::string& message = "it says so") {
     seen.checks[name] = {state, message};
   }
@@ -65,6 +78,45 @@ TEST(ChecksGate, AllPassed) {
   c.found("suite", State::passed);
   EXPECT_EQ(c.gate("Checks").state, GateState::passed);
   EXPECT_EQ(c.plan().step, StepKind::up);
+}
+
+TEST(ChecksGate, ThoseOfTheDatabaseAreAskedOfAMigrationWithoutItsOwn) {
+  Checked c;
+  c.floor("suite");
+  EXPECT_EQ(c.gate("Checks").state, GateState::unknown);
+  EXPECT_EQ(c.gate("Checks").message, "\"suite\" of the database: has not run yet");
+  c.found("database/suite", State::failed, "2 rows");
+  EXPECT_EQ(c.gate("Checks").state, GateState::blocked);
+  EXPECT_EQ(c.gate("Checks").message, "\"suite\" of the database: 2 rows");
+  EXPECT_EQ(c.plan().step, StepKind::none);
+  c.found("database/suite", State::passed);
+  EXPECT_EQ(c.gate("Checks").state, GateState::passed);
+  EXPECT_EQ(c.plan().step, StepKind::up);
+}
+
+TEST(ChecksGate, OfOneNameInBothNeitherHidesTheOther) {
+  Checked c;
+  c.check("suite");
+  c.floor("suite");
+  c.found("suite", State::passed);
+  EXPECT_EQ(c.gate("Checks").message, "\"suite\" of the database: has not run yet");
+  c.found("database/suite", State::failed, "of the floor");
+  EXPECT_EQ(c.gate("Checks").message, "\"suite\" of the database: of the floor");
+  c.found("suite", State::failed, "its own");
+  EXPECT_EQ(c.gate("Checks").message, "\"suite\": its own; \"suite\" of the database: of the floor");
+  c.found("database/suite", State::passed);
+  EXPECT_EQ(c.gate("Checks").message, "\"suite\": its own");
+  c.found("suite", State::passed);
+  EXPECT_EQ(c.gate("Checks").state, GateState::passed);
+}
+
+TEST(ChecksGate, ThoseOfTheDatabaseGuardTheirPhases) {
+  Checked c;
+  c.floor("suite", {Phase::complete});
+  c.found("database/suite", State::failed);
+  EXPECT_EQ(c.gate("Checks", Phase::shadow).state, GateState::passed);
+  EXPECT_EQ(c.gate("Checks", Phase::enforcing).state, GateState::passed);
+  EXPECT_EQ(c.gate("Checks", Phase::complete).state, GateState::blocked);
 }
 
 // Which checks take a project back, phase by phase.
@@ -157,6 +209,48 @@ TEST(WatchingCheck, GoesNoHigherThanItsTarget) {
   c.stands_in(Phase::complete);
   c.seen.hold = HoldRow{Phase::pending, "dba"};
   EXPECT_EQ(c.plan().to, Phase::pending);
+}
+
+TEST(WatchingCheck, OfTheDatabaseTakesBackAndIsNamedAsSuch) {
+  for (const Phase phase : {Phase::enforcing, Phase::complete}) {
+    Checked c;
+    c.watching_floor("errors");
+    c.watch("errors");
+    c.found("errors", State::passed);
+    c.found("database/errors", State::failed, "9 % errors");
+    c.stands_in(phase);
+    const Plan plan = c.plan();
+    EXPECT_EQ(plan.to, Phase::shadow);
+    EXPECT_EQ(plan.standing, Standing::check_failed);
+    EXPECT_EQ(plan.step_reason, "check \"errors\" of the database failed: 9 % errors");
+    ASSERT_TRUE(plan.latch);
+    EXPECT_EQ(plan.latch->by, "check database/errors");
+    EXPECT_TRUE(plan.latch->by_check());
+  }
+}
+
+TEST(WatchingCheck, OfTheDatabaseWatchesByTheSameRules) {
+  Checked c;
+  c.watching_floor("errors", {Phase::complete});
+  c.watching_floor("canary").on_failure = CheckSpec::OnFailure::hold;
+  c.watching_floor("latency");
+  c.found("database/errors", State::failed);
+  c.found("database/canary", State::failed);
+  c.found("database/latency", State::unknown);
+  c.stands_in(Phase::enforcing);
+  EXPECT_EQ(c.plan().step, StepKind::none) << "another phase, holds alone, and no answer";
+  c.stands_in(Phase::complete);
+  EXPECT_EQ(c.plan().latch->by, "check database/errors");
+}
+
+TEST(WatchingCheck, ItsOwnIsNamedBeforeTheDatabases) {
+  Checked c;
+  c.watching_floor("errors");
+  c.watch("errors");
+  c.found("errors", State::failed);
+  c.found("database/errors", State::failed);
+  c.stands_in(Phase::enforcing);
+  EXPECT_EQ(c.plan().latch->by, "check errors");
 }
 
 TEST(WatchingCheck, TheFirstThatFailedIsNamed) {

@@ -12,7 +12,9 @@
 namespace rls::decide {
 namespace {
 
-std::string digest(const Subject& subject) { return evidence_digest(subject.migration, subject.seen); }
+std::string digest(const Subject& subject) {
+  return evidence_digest(subject.migration, subject.policy, subject.seen);
+}
 
 Subject full() {
   Subject c;
@@ -83,6 +85,13 @@ TEST(EvidenceDigest, ChangesWithEachFieldThatAPersonLooksAt) {
       {"since when it stands", [](auto&, Subject& c) { c.seen.phase_since += 1us; }},
       {"the policies", [](auto&, Subject& c) { c.seen.policies_changed_at = c.seen.now; }},
       {"a verdict fixed", [](auto&, Subject& c) { c.seen.fixed_at = c.seen.now; }},
+      {"a check of the database",
+       [](auto&, Subject& c) { c.policy.minimum_gates.checks = {{.name = "suite", .phases = {}}}; }},
+      {"what a check of the database asks",
+       [](auto&, Subject& c) {
+         c.policy.minimum_gates.checks = {{.name = "suite", .phases = {}}};
+         c.policy.minimum_gates.checks[0].sql = api::SqlCheck{"SELECT 2", "1"};
+       }},
       {"a verdict", [](auto&, Subject& c) { c.seen.reviewed_at = c.seen.now; }},
   };
   std::set<std::string> all = {digest(full())};
@@ -112,6 +121,10 @@ TEST(EvidenceDigest, StaysWhereEvidenceOnlyRunsOn) {
       {"the group's state",
        [](Subject& c) {
          c.seen.group.push_back({"ab", GroupMember::State::waiting, "x"});
+       }},
+      {"the freeze of the database",
+       [](Subject& c) {
+         c.policy.freeze = api::Freeze{"incident", {}};
        }},
       {"a check's result", [](Subject& c) { c.seen.checks["suite"].state = CheckState::State::failed; }},
   };

@@ -88,7 +88,7 @@ Subject random_subject(Dice& dice) {
     c.migration.spec.gates.approvals[to] = dice.below(3);
     if (dice.one_in(8)) c.seen.approval_guard.bound = false;
     for (int i = dice.below(4); i > 0; --i) {
-      const std::string digest = dice.one_in(4) ? "stale" : evidence_digest(c.migration, c.seen);
+      const std::string digest = dice.one_in(4) ? "stale" : evidence_digest(c.migration, c.policy, c.seen);
       c.seen.approvals.push_back({dice.one_in(4) ? dice.phase() : to, dice.one_in(2) ? "ann" : "ben", digest,
                                   dice.one_in(2) ? std::optional(dice.around(now)) : std::nullopt});
     }
@@ -101,6 +101,19 @@ Subject random_subject(Dice& dice) {
     if (dice.one_in(2)) check.on_failure = api::CheckSpec::OnFailure::rollback;
     if (!dice.one_in(4))
       c.seen.checks["watch"] = {
+          dice.of<CheckState::State>(
+              {CheckState::State::passed, CheckState::State::failed, CheckState::State::unknown}),
+          "so"};
+  }
+  if (dice.one_in(6)) {
+    api::CheckSpec& check = c.policy.minimum_gates.checks.emplace_back();
+    check.name = "watch";
+    check.demanded_by = api::CheckSpec::DemandedBy::database;
+    if (dice.one_in(2)) check.phases = {dice.phase()};
+    if (dice.one_in(2)) check.every = 60s;
+    if (dice.one_in(2)) check.on_failure = api::CheckSpec::OnFailure::rollback;
+    if (!dice.one_in(4))
+      c.seen.checks["database/watch"] = {
           dice.of<CheckState::State>(
               {CheckState::State::passed, CheckState::State::failed, CheckState::State::unknown}),
           "so"};

@@ -96,15 +96,18 @@ void read_spec(const YAML::Node& spec, Scenario& row) {
 }
 
 void read_floor(const YAML::Node& node, Scenario& row) {
-  note_unknown(node, "minimumGates.",
-               {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review", "approvals"},
-               row.later);
+  note_unknown(
+      node, "minimumGates.",
+      {"shadowSoak", "enforcingSoak", "maxViolations", "minTransactions", "review", "approvals", "checks"},
+      row.later);
   api::MinimumGates& floor = row.policy.minimum_gates;
   if (node["shadowSoak"]) floor.shadow_soak = duration_of(node["shadowSoak"]);
   if (node["enforcingSoak"]) floor.enforcing_soak = duration_of(node["enforcingSoak"]);
   if (node["maxViolations"]) floor.max_violations = node["maxViolations"].as<std::int64_t>();
   if (node["minTransactions"]) floor.min_transactions = node["minTransactions"].as<std::int64_t>();
   if (node["review"]) floor.review_required = node["review"].as<std::string>() == "Required";
+  floor.checks = checks_of(node["checks"]);
+  for (api::CheckSpec& check : floor.checks) check.demanded_by = api::CheckSpec::DemandedBy::database;
   for (const auto& approval : node["approvals"])
     floor.approvals[phase_of(approval.first)] = approval.second.as<std::int64_t>();
 }
@@ -320,7 +323,7 @@ std::vector<Scenario> load_scenarios(const std::string& path) {
     read_spec(node["spec"], row);
     read_observed(node["observed"], row);
     read_expectation(node["expect"], row);
-    const std::string digest = evidence_digest(row.migration, row.observed);
+    const std::string digest = evidence_digest(row.migration, row.policy, row.observed);
     for (Approval& given : row.observed.approvals) {
       if (given.digest == "current") given.digest = digest;
     }

@@ -77,9 +77,10 @@ std::string full_scrape(bool projects = true) {
   metrics.reconciled("RlsMigration", ReconcileResult::success, Seconds{0.02}, 5);
   metrics.reconciled("RlsMigration", ReconcileResult::error, Seconds{0.02});
   metrics.transaction(Seconds{0.003});
-  metrics.check(CheckResult::failed);
-  metrics.check(CheckResult::unknown);
-  metrics.check(CheckResult::unknown);
+  metrics.check(DemandedBy::migration, CheckResult::failed);
+  metrics.check(DemandedBy::migration, CheckResult::unknown);
+  metrics.check(DemandedBy::migration, CheckResult::unknown);
+  metrics.check(DemandedBy::database, CheckResult::passed);
   metrics.drift(Drift::lowered);
   metrics.database_up({"shop", "main"}, true);
   metrics.database_up({"shop", "other"}, false);
@@ -214,9 +215,12 @@ TEST(Metrics, CountWhatHappened) {
            "rls_leader 1\n",
            "rls_operator_info{version=\"0.1.0\"} 1\n",
            "rest_client_requests_total{code=\"409\",method=\"PUT\"} 1\n",
-           "rls_check_results_total{result=\"passed\"} 0\n",
-           "rls_check_results_total{result=\"failed\"} 1\n",
-           "rls_check_results_total{result=\"unknown\"} 2\n",
+           "rls_check_results_total{demanded_by=\"migration\",result=\"passed\"} 0\n",
+           "rls_check_results_total{demanded_by=\"migration\",result=\"failed\"} 1\n",
+           "rls_check_results_total{demanded_by=\"migration\",result=\"unknown\"} 2\n",
+           "rls_check_results_total{demanded_by=\"database\",result=\"passed\"} 1\n",
+           "rls_check_results_total{demanded_by=\"database\",result=\"failed\"} 0\n",
+           "rls_check_results_total{demanded_by=\"database\",result=\"unknown\"} 0\n",
            "rls_drift_total{direction=\"raised\"} 0\n",
            "rls_drift_total{direction=\"lowered\"} 1\n",
            "workqueue_depth 4\n",

@@ -273,12 +273,12 @@ class NoObserver final : public Observer {
   std::optional<bool> up;
 };
 
-/// Checks whose results a test sets.
+/// Checks whose results a test sets, by their ids.
 class FakeExecutor final : public checks::Executor {
  public:
   checks::Outcome run(const checks::Run& run, const std::stop_token&) override {
     ++runs;
-    const auto found = outcomes.find(run.check.name);
+    const auto found = outcomes.find(run.check.id());
     return found == outcomes.end() ? checks::unknown("not set") : found->second;
   }
   Result<void> sweep(const checks::Wanted&, const std::stop_token&) override { return {}; }
@@ -382,6 +382,14 @@ struct Bench {
     }
     if (change) change(rollout);
     caches.rollouts.upsert(std::move(rollout));
+  }
+  /// Sets the checks that the database demands of each of its migrations.
+  void demand(std::vector<api::CheckSpec> checks) {
+    api::RlsDatabase database = *caches.databases.get({kNamespace, "main"});
+    for (api::CheckSpec& check : checks) check.demanded_by = api::CheckSpec::DemandedBy::database;
+    database.spec.policy.minimum_gates.checks = std::move(checks);
+    ++database.meta.generation;
+    caches.databases.upsert(std::move(database));
   }
   /// A project of the world in that phase since long, and its RlsMigration.
   void stands(const std::string& name, Phase phase, Phase wanted,

@@ -171,6 +171,54 @@ TEST_F(BrakeInUse, AFailingCheckTakesItBackAndLatches) {
   EXPECT_EQ(bench.status("sm").history.front().reason, "check \"errors\" failed: 9 % errors");
 }
 
+TEST_F(BrakeInUse, ACheckOfTheDatabaseHoldsAndTakesBackEveryProjectForWhichItFails) {
+  api::CheckSpec errors{.name = "errors", .phases = {}};
+  errors.every = 60s;
+  errors.on_failure = api::CheckSpec::OnFailure::rollback;
+  errors.sql = api::SqlCheck{"SELECT 1", "1"};
+  bench.demand({errors});
+  bench.stands("a", Phase::shadow, Phase::complete);
+  for (const char* name : {"b", "c"}) bench.stands(name, Phase::enforcing, Phase::enforcing);
+  const auto check_says_of_all = [&](checks::Outcome outcome) {
+    bench.executor.outcomes["database/errors"] = std::move(outcome);
+    bench.clock.offset += 2min;
+    while (bench.board.run_one()) {
+    }
+    bench.look_at_database();
+  };
+  bench.look_at_database();
+  EXPECT_EQ(phase_of("a"), Phase::shadow) << "it has not run";
+  check_says_of_all(checks::failed("9 % errors"));
+  EXPECT_EQ(phase_of("a"), Phase::shadow);
+  for (const char* name : {"b", "c"}) {
+    EXPECT_EQ(phase_of(name), Phase::shadow);
+    EXPECT_EQ(bench.world.projects[name].hold, (decide::HoldRow{Phase::shadow, "check database/errors"}));
+    EXPECT_EQ(bench.reason(name), "CheckFailed");
+    EXPECT_EQ(bench.status(name).history.front().reason,
+              "check \"errors\" of the database failed: 9 % errors");
+  }
+  bench.look_at_database();
+  check_says_of_all(checks::passed("fine"));
+  EXPECT_EQ(phase_of("a"), Phase::enforcing) << "nothing holds it: it never was there";
+  EXPECT_EQ(phase_of("b"), Phase::shadow) << "it does not climb again by itself";
+}
+
+TEST_F(BrakeInUse, ACheckThatTheDatabaseDemandsNoMoreTakesNobodyBack) {
+  api::CheckSpec errors{.name = "errors", .phases = {}};
+  errors.every = 60s;
+  errors.on_failure = api::CheckSpec::OnFailure::rollback;
+  errors.sql = api::SqlCheck{"SELECT 1", "1"};
+  bench.demand({errors});
+  bench.stands("sm", Phase::enforcing, Phase::enforcing);
+  bench.look_at_database();
+  bench.executor.outcomes["database/errors"] = checks::failed("9 % errors");
+  while (bench.board.run_one()) {
+  }
+  bench.world.before_locks = [&] { bench.demand({}); };
+  bench.reconcile("sm");
+  EXPECT_EQ(phase_of("sm"), Phase::enforcing) << "under the locks the freshest counts";
+}
+
 TEST_F(BrakeInUse, ACheckThatPassesAgainBeforeTheLocksTakesNobodyBack) {
   bench.stands("sm", Phase::enforcing, Phase::enforcing, watched);
   bench.reconcile("sm");

@@ -120,6 +120,21 @@ TEST_F(Sinks, TheYoungerComesUpWhenTheOlderIsDeleted) {
   EXPECT_EQ(taken(), "normal");
 }
 
+// Its checks, and those that its database demands, are to end; also where it has had none of its own.
+TEST_F(Sinks, WhoIsDeletedIsCheckedNoMore) {
+  api::CheckSpec suite{.name = "suite", .phases = {}};
+  suite.sql = api::SqlCheck{"SELECT 1", "1"};
+  bench.demand({suite});
+  bench.world.projects["sm"] = {};
+  sink.applied(object("sm", spec("shadow")));
+  bench.run_due();
+  EXPECT_EQ(bench.board.results({"tenants", "sm"}).size(), 1U);
+  sink.deleted(object("sm", spec("shadow")));
+  bench.run_due();
+  EXPECT_TRUE(bench.board.results({"tenants", "sm"}).empty());
+  EXPECT_FALSE(bench.board.run_one());
+}
+
 class ApprovalSinks : public Sinks {
  protected:
   ApprovalSinks() {

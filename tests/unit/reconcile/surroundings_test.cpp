@@ -147,6 +147,52 @@ TEST_F(Beside, WhoDoesNotGoUpIsOnlyWatched) {
   EXPECT_EQ(wanted_in(Phase::shadow), Names{"watch"}) << "held by annotation";
 }
 
+TEST_F(Beside, ChecksOfTheDatabaseAreWantedBesideItsOwnByTheSameRules) {
+  check("suite", {});
+  api::CheckSpec suite = migration.spec.gates.checks.front(), watch = suite, late = suite;
+  watch.name = "watch";
+  watch.every = 60s;
+  late.name = "late";
+  late.phases = {Phase::complete};
+  bench.demand({suite, watch, late});
+  EXPECT_EQ(wanted_in(Phase::shadow), (Names{"database/suite", "database/watch", "suite"}));
+  EXPECT_EQ(wanted_in(Phase::enforcing),
+            (Names{"database/late", "database/suite", "database/watch", "suite"}));
+  EXPECT_EQ(wanted_in(Phase::complete), Names{"database/watch"});
+  migration.spec.gates.checks.clear();
+  EXPECT_EQ(wanted_in(Phase::pending), (Names{"database/suite", "database/watch"})) << "of whom has none";
+}
+
+TEST_F(Beside, OfOneNameInBothEachHasItsOwnResult) {
+  check("suite", {});
+  bench.demand({migration.spec.gates.checks.front()});
+  bench.executor.outcomes["suite"] = checks::passed("its own");
+  bench.executor.outcomes["database/suite"] = checks::failed("the floor");
+  in(Phase::shadow);
+  while (bench.board.run_one()) {
+  }
+  const auto seen = in(Phase::shadow).checks;
+  EXPECT_EQ(seen.at("suite"), (decide::CheckState{State::passed, "its own"}));
+  EXPECT_EQ(seen.at("database/suite"), (decide::CheckState{State::failed, "the floor"}));
+}
+
+TEST_F(Beside, ChangedChecksOfTheDatabaseTakeEffectAtTheNextLook) {
+  api::CheckSpec suite{.name = "suite", .phases = {}};
+  suite.sql = api::SqlCheck{"SELECT 1", "1"};
+  bench.demand({suite});
+  bench.executor.outcomes["database/suite"] = checks::passed("fine");
+  in(Phase::shadow);
+  while (bench.board.run_one()) {
+  }
+  EXPECT_EQ(in(Phase::shadow).checks.at("database/suite").state, State::passed);
+  suite.sql->query = "SELECT 2";
+  bench.demand({suite});
+  EXPECT_EQ(in(Phase::shadow).checks.at("database/suite").state, State::unknown) << "another question";
+  bench.demand({});
+  EXPECT_EQ(wanted_in(Phase::shadow), Names{});
+  EXPECT_FALSE(bench.board.run_one());
+}
+
 TEST_F(Beside, ResultsCountForThePhaseTheyWereFoundIn) {
   check("suite", {});
   EXPECT_EQ(in(Phase::shadow).checks.at("suite").state, State::unknown) << "it has not run";
