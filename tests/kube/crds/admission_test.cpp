@@ -375,9 +375,10 @@ TEST(Database, AnAdoptedOneMaySayWhoCountsTransactions) {
   expect_accepted(
       adopted,
       {
-          sql("SELECT count(*) FROM app.requests WHERE project_id = $1 AND at > $2"),
-          prometheus(url, "sum(increase(requests_total{project=\"$project\"}[$window]))"),
-          prometheus(url + "/prom", "seen{project=\"$project\"} - (seen{project=\"$project\"} @ $since)"),
+          sql("SELECT count(*) FROM app.requests WHERE project_id = $1 AND at > $2").c_str(),
+          prometheus(url, "sum(increase(requests_total{project=\"$project\"}[$window]))").c_str(),
+          prometheus(url + "/prom", "seen{project=\"$project\"} - (seen{project=\"$project\"} @ $since)")
+              .c_str(),
       });
   expect_refused(
       adopted,
@@ -386,14 +387,14 @@ TEST(Database, AnAdoptedOneMaySayWhoCountsTransactions) {
           {R"({"spec":{"evidence":{"transactions":{"sql":"SELECT $1, $2","prometheus":{"url":"http://p:9090",)"
            R"("query":"$project $since"}}}}})",
            "has exactly one of sql and prometheus"},
-          {sql(""), "spec.evidence.transactions.sql"},
-          {sql("SELECT count(*) FROM app.requests"), "must use $1, the project, and $2"},
-          {sql("SELECT count(*) FROM app.requests WHERE project_id = $1"),
+          {sql("").c_str(), "spec.evidence.transactions.sql"},
+          {sql("SELECT count(*) FROM app.requests").c_str(), "must use $1, the project, and $2"},
+          {sql("SELECT count(*) FROM app.requests WHERE project_id = $1").c_str(),
            "must use $1, the project, and $2"},
-          {prometheus("ftp://p", "$project $since"), "must be http:// or https://"},
-          {prometheus("http://me:secret@p", "$project $since"), "must be http:// or https://"},
-          {prometheus(url, "sum(increase(requests_total[$window]))"), "must use $project"},
-          {prometheus(url, "requests_total{project=\"$project\"}"),
+          {prometheus("ftp://p", "$project $since").c_str(), "must be http:// or https://"},
+          {prometheus("http://me:secret@p", "$project $since").c_str(), "must be http:// or https://"},
+          {prometheus(url, "sum(increase(requests_total[$window]))").c_str(), "must use $project"},
+          {prometheus(url, "requests_total{project=\"$project\"}").c_str(),
            "must use $project, and $window or $since"},
           {R"({"spec":{"evidence":{"transactions":{"prometheus":{"url":"http://p"}}}}})",
            "query: Required value"},
@@ -403,7 +404,7 @@ TEST(Database, AnAdoptedOneMaySayWhoCountsTransactions) {
   json managed = adopted;
   managed["spec"]["runtime"] = {{"mode", "Managed"}};
   managed["spec"]["tables"] = json::array({{{"name", "app.*"}}});
-  expect_refused(managed, {{prometheus(url, "$project $since"),
+  expect_refused(managed, {{prometheus(url, "$project $since").c_str(),
                             "spec.evidence.transactions goes with mode Adopted alone"}});
 }
 

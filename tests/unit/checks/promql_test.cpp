@@ -50,9 +50,9 @@ TEST(FillIn, TheProjectIsComparedByEqualityAlone) {
 
 TEST(FillIn, OtherDollarSignsInTextsStayAndElsewhereAreRefused) {
   for (const char* query :
-       {R"(seen{p=~"a$"})", R"(label_replace(up, "a", "$1", "b", "(.*)"))", R"(seen{p="$projects"})",
-        "up # $project, it's a \"comment", "seen{p=`$window`}", R"(seen{p="\"$x"})", "seen{p=\"no end $1", "seen{p=\"$project",
-        "seen{p=\"$project\\"}) {
+       {R"(seen{p=~"a$"})", R"q(label_replace(up, "a", "$1", "b", "(.*)"))q", R"(seen{p="$projects"})",
+        "up # $project, it's a \"comment", "seen{p=`$window`}", R"(seen{p="\"$x"})", "seen{p=\"no end $1",
+        "seen{p=\"$project", "seen{p=\"$project\\\"}"}) {
     EXPECT_EQ(filled(query), query);
   }
   EXPECT_THAT(filled("seen[$__range]"), HasSubstr(R"("$__range" is none of $project, $since and $window)"));
