@@ -57,6 +57,11 @@ subjects: [{kind: ServiceAccount, name: rls-operator, namespace: rls-operator-sy
 constexpr const char* kCounting =
     R"({"sql":"SELECT count(*) FROM public.requests WHERE project_id = $1 AND at > $2"})";
 
+constexpr const char* kBroken =
+    R"q({"sql":"SELECT count(*) FROM public.nobody WHERE $1 = '' AND $2 < now()"})q";
+constexpr const char* kElsewhere =
+    R"q({"prometheus":{"url":"http://metrics.example:9090","query":"sum(x{p=\"$project\"}[$window])"}})q";
+
 TEST_F(Transactions, R_A6_AnAdoptedProjectWaitsUntilAThousandAreCounted) {
   do_work("sm", 5000);  // before shadow: they prove nothing
   world_.create_database("", "  checks: {secretRef: {name: checks}}\n");
@@ -69,41 +74,35 @@ TEST_F(Transactions, R_A6_AnAdoptedProjectWaitsUntilAThousandAreCounted) {
   do_work("motoko", 5000);
 
   // A statement that does not work is no evidence, whatever the one before has said.
-  ASSERT_TRUE(count_by(R"({"sql":"SELECT count(*) FROM public.nobody WHERE $1 = '' AND $2 < now()"
-})").ok());
+  ASSERT_TRUE(count_by(kBroken).ok());
   EXPECT_TRUE(gate_is(world_, "sm", "Transactions", "Unknown", "\"public.nobody\" does not exist"));
-ASSERT_TRUE(count_by(kCounting).ok());
-EXPECT_TRUE(gate_is(world_, "sm", "Transactions", "Waiting", "12 of 1000 transactions"));
-EXPECT_EQ(gate(world_, "sm", "Transactions", "observed"), "12");
-EXPECT_EQ(gate(world_, "sm", "Transactions", "required"), "at least 1000");
-EXPECT_EQ(steps(world_, "sm"), "pending>shadow");
+  ASSERT_TRUE(count_by(kCounting).ok());
+  EXPECT_TRUE(gate_is(world_, "sm", "Transactions", "Waiting", "12 of 1000 transactions"));
+  EXPECT_EQ(gate(world_, "sm", "Transactions", "observed"), "12");
+  EXPECT_EQ(gate(world_, "sm", "Transactions", "required"), "at least 1000");
+  EXPECT_EQ(steps(world_, "sm"), "pending>shadow");
 
-// It is asked again every 30 s.
-do_work("sm", 988);
-EXPECT_TRUE(world_.eventually([&] { return world_.phase_in_database("sm") == "enforcing"; }, 90s));
-EXPECT_TRUE(arrives(world_, "sm", "enforcing"));
-EXPECT_TRUE(tells(world_, "sm", "GateUnknown"));
+  // It is asked again every 30 s.
+  do_work("sm", 988);
+  EXPECT_TRUE(world_.eventually([&] { return world_.phase_in_database("sm") == "enforcing"; }, 90s));
+  EXPECT_TRUE(arrives(world_, "sm", "enforcing"));
+  EXPECT_TRUE(tells(world_, "sm", "GateUnknown"));
 
-const std::string all = world_.operator_process().log() +
-                        world_.kubectl({"get", "rlsm,rlsdb,events.events.k8s.io", "-o", "yaml"}).out;
-EXPECT_THAT(all, HasSubstr("public.nobody"));
-EXPECT_THAT(all, Not(HasSubstr(kPassword)));
+  const std::string all = world_.operator_process().log() +
+                          world_.kubectl({"get", "rlsm,rlsdb,events.events.k8s.io", "-o", "yaml"}).out;
+  EXPECT_THAT(all, HasSubstr("public.nobody"));
+  EXPECT_THAT(all, Not(HasSubstr(kPassword)));
 }
 
 TEST_F(Transactions, AServerThatIsNotAllowedIsNotAsked) {
   world_.create_database();
-  ASSERT_TRUE(
-      count_by(
-          R"({"prometheus":{"url":"http://metrics.example:9090","query":"sum(x{p=\"$project\"}[$window])"
-}
-})")
-          .ok());
-world_.start_operator();
-ASSERT_TRUE(world_.migrate("sm", "sm", "enforcing", kNoWait).ok());
-EXPECT_TRUE(gate_is(world_, "sm", "Transactions", "Unknown", "--allowed-prometheus-urls"));
-// Whoever asks for none waits for none.
-ASSERT_TRUE(patch(world_, "sm", R"({"spec":{"gates":{"minTransactions":0}}})").ok());
-EXPECT_TRUE(arrives(world_, "sm", "enforcing"));
+  ASSERT_TRUE(count_by(kElsewhere).ok());
+  world_.start_operator();
+  ASSERT_TRUE(world_.migrate("sm", "sm", "enforcing", kNoWait).ok());
+  EXPECT_TRUE(gate_is(world_, "sm", "Transactions", "Unknown", "--allowed-prometheus-urls"));
+  // Whoever asks for none waits for none.
+  ASSERT_TRUE(patch(world_, "sm", R"({"spec":{"gates":{"minTransactions":0}}})").ok());
+  EXPECT_TRUE(arrives(world_, "sm", "enforcing"));
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ TEST_F(RunnerTest, CountsNeedTheRoleOfTheDatabaseOrAnAllowedUrl) {
   Runner runner(client, seam, clock,
                 [this](const api::ObjectName&) { return Result<postgres::ConnectionSettings>(settings); },
                 {});
-  Run run{{"tenants", "shop"}, "uid", {"tenants", "main"}, "shadow", {}};
+  checks::Run run{{"tenants", "shop"}, "uid", {"tenants", "main"}, "shadow", {}};
   run.count = CountQuery{.source = {.sql = "SELECT $1, $2"}, .project = "shop", .since = Time{}};
   for (const Error& error : {settings, transient("Timeout", "spec.checks.secretRef is missing")}) {
     settings = error;
