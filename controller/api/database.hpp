@@ -87,12 +87,25 @@ enum class ReadEvidence {
   required,
 };
 
+/// Who counts the transactions of a project, where the runtime is adopted. Exactly one of the two is set.
+struct TransactionSource {
+  struct Prometheus {
+    std::string url;    ///< which the operator's configuration must allow
+    std::string query;  ///< with $project, and $since or $window
+    bool operator==(const Prometheus&) const = default;
+  };
+  std::string sql{};  ///< one query of the project $1 and the instant $2, as the role of spec.checks
+  std::optional<Prometheus> prometheus{};
+  bool operator==(const TransactionSource&) const = default;
+};
+
 /// What the database says about every decision on its projects.
 struct DatabasePolicy {
   MinimumGates minimum_gates;
   std::optional<Freeze> freeze;
   ReadEvidence reads = ReadEvidence::best_effort;
   PosturePolicy posture{};
+  std::optional<TransactionSource> transactions{};  ///< adopted; none: nobody counts them
   bool operator==(const DatabasePolicy&) const = default;
 };
 

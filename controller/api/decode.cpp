@@ -3,6 +3,7 @@
 // projection, a person may have edited it, and what cannot be read is written anew.
 
 #include <algorithm>
+#include <initializer_list>
 #include <string>
 #include <utility>
 
@@ -87,6 +88,40 @@ MigrationSpec read_migration_spec(const Fields& document) {
   if (fields.has("group")) spec.group = read_group(fields.child("group"), spec.project);
   read_overrides(fields, spec.overrides);
   return spec;
+}
+
+/// A source that does not look at whose transactions these are, or since when, would let everybody pass.
+void require_mention(const Fields& fields, std::string_view key, std::string_view query,
+                     std::initializer_list<std::string_view> one_of, std::string_view what) {
+  const bool mentioned = std::any_of(one_of.begin(), one_of.end(),
+                                     [&](std::string_view word) { return query.find(word) != query.npos; });
+  if (!mentioned) fields.note(key, "does not use " + std::string(what));
+}
+
+TransactionSource read_transactions(const Fields& fields, const DatabaseSpec& spec) {
+  TransactionSource source;
+  if (spec.mode == RuntimeMode::managed)
+    fields.note("", "goes with mode Adopted alone: remove it; a managed runtime counts by itself");
+  if (fields.has("sql") == fields.has("prometheus"))
+    fields.note("", "exactly one of sql and prometheus is wanted");
+  if (fields.has("sql")) {
+    bounded_text(fields, "sql", source.sql, kMaxQuery);
+    require_mention(fields, "sql", source.sql, {"$1"}, "$1, the project");
+    require_mention(fields, "sql", source.sql, {"$2"}, "$2, the instant from which on they are counted");
+    if (!spec.checks_secret) fields.note("sql", "needs the role for checks: set spec.checks.secretRef");
+  }
+  if (fields.has("prometheus")) {
+    const Fields prometheus = fields.child("prometheus");
+    auto& asked = source.prometheus.emplace();
+    bounded_text(prometheus, "url", asked.url, kMaxUrl);
+    if (!asked.url.starts_with("http://") && !asked.url.starts_with("https://"))
+      prometheus.note("url", rls::quoted(asked.url) + " does not begin with http:// or https://");
+    bounded_text(prometheus, "query", asked.query, kMaxQuery);
+    require_mention(prometheus, "query", asked.query, {"$project"}, "$project");
+    require_mention(prometheus, "query", asked.query, {"$since", "$window"},
+                    "$since or $window, from when on they are counted");
+  }
+  return source;
 }
 
 DatabasePolicy read_policy(const Fields& fields, RuntimeMode mode) {
@@ -216,6 +251,8 @@ DatabaseSpec read_database_spec(const Fields& document) {
   timeouts.duration("lock", spec.lock_timeout, kMinLockTimeout, kMaxLockTimeout);
   timeouts.duration("statement", spec.statement_timeout, kMinStatementTimeout, kMaxStatementTimeout);
   spec.policy = read_policy(fields, spec.mode);
+  if (evidence.has("transactions"))
+    spec.policy.transactions = read_transactions(evidence.child("transactions"), spec);
   return spec;
 }
 

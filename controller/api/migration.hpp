@@ -28,7 +28,7 @@ struct GatesSpec {
   Duration shadow_soak = std::chrono::hours{168};     ///< R-A6: clean time needed in shadow
   Duration enforcing_soak = std::chrono::hours{168};  ///< and in enforcing
   std::int64_t max_violations = 0;
-  std::optional<std::int64_t> min_transactions{};  ///< none: 1000 where the runtime is managed (R-A6), else 0
+  std::optional<std::int64_t> min_transactions{};  ///< none: 1000 where they are counted (R-A6), else 0
   std::optional<bool> review_required{};           ///< none: where the runtime is managed
   std::map<Phase, std::int64_t> approvals{};       ///< how many different people, by phase entered
   std::vector<WindowSpec> windows{};               ///< promotions only inside one of them; none: always

@@ -59,6 +59,11 @@ std::map<std::string, CheckResult> Board::results(const api::ObjectName& migrati
   return schedule_.results(migration, clock_.steady());
 }
 
+std::optional<CheckResult> Board::count(const api::ObjectName& migration) const {
+  const std::lock_guard lock(mutex_);
+  return schedule_.count(migration, clock_.steady());
+}
+
 void Board::pause() {
   std::stop_source ending{std::nostopstate};
   {

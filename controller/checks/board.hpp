@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -52,6 +53,9 @@ class Board {
   /// What each wanted check found last, by its id. Unknown: it has not been run yet, it could not be asked
   /// for three of its intervals, or what it heard is no evidence.
   [[nodiscard]] std::map<std::string, CheckResult> results(const api::ObjectName& migration) const;
+  /// The same of the count of transactions; none: it is not wanted. A new figure alone is no change that is
+  /// told.
+  [[nodiscard]] std::optional<CheckResult> count(const api::ObjectName& migration) const;
 
   /// The lead is lost: what runs is stopped, nothing else is run, and all wants and results are forgotten.
   void pause();

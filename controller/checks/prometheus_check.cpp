@@ -11,7 +11,7 @@
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
 #include "controller/checks/allowed_url.hpp"
-#include "controller/checks/project_in_query.hpp"
+#include "controller/checks/promql.hpp"
 #include "controller/kube/uri.hpp"
 
 namespace rls::checks {
@@ -97,12 +97,6 @@ Answer read(simdjson::padded_string& body) {
   return answer;
 }
 
-std::string number_text(double number) {
-  std::array<char, 32> text{};
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number);
-  return {text.data(), end};
-}
-
 Outcome judge_samples(const std::vector<double>& samples, const Expectation& expectation) {
   std::size_t unmet = 0;
   std::size_t nans = 0;
@@ -124,6 +118,12 @@ Outcome judge_samples(const std::vector<double>& samples, const Expectation& exp
 }
 
 }  // namespace
+
+std::string number_text(double number) {
+  std::array<char, 32> text{};
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number);
+  return {text.data(), end};
+}
 
 bool Expectation::is_met_by(double sample) const {
   if (std::isnan(sample)) return false;
@@ -152,12 +152,12 @@ Result<Expectation> parse_expectation(std::string_view text) {
                       rls::quoted(text));
 }
 
-Outcome judge_reply(const kube::Response& reply, const Expectation& expectation) {
+std::variant<std::vector<double>, Outcome> read_samples(const kube::Response& reply) {
   // Prometheus explains its refusals in JSON, whatever their status; what stands before it does not.
   const std::string status = std::to_string(reply.status);
   try {
     simdjson::padded_string body(reply.body);
-    const Answer answer = read(body);
+    Answer answer = read(body);
     if (!answer.error.empty()) {
       const std::string message = "Prometheus answers " + status + ": " + said(answer.error);
       return reply.status >= 500 ? unheard(message) : unknown(message);
@@ -168,7 +168,7 @@ Outcome judge_reply(const kube::Response& reply, const Expectation& expectation)
         return unknown("the query gives a " + said(answer.type) + "; a vector or scalar is wanted");
       }
       if (answer.samples.empty()) return unknown("the query gives no sample: use `or vector(0)`");
-      return judge_samples(answer.samples, expectation);
+      return std::move(answer.samples);
     }
   } catch (const std::exception&) {
     if (reply.status == 200) return unknown("what answers is no Prometheus: its reply cannot be read");
@@ -180,22 +180,39 @@ Outcome judge_reply(const kube::Response& reply, const Expectation& expectation)
   return reply.status >= 500 || reply.status == 429 ? unheard(message) : unknown(message);
 }
 
+Outcome judge_reply(const kube::Response& reply, const Expectation& expectation) {
+  const auto samples = read_samples(reply);
+  if (const auto* none = std::get_if<Outcome>(&samples)) return *none;
+  return judge_samples(std::get<0>(samples), expectation);
+}
+
+std::variant<kube::Response, Outcome> ask_prometheus(const PrometheusQuestion& question,
+                                                     std::span<const std::string> allowed,
+                                                     const std::stop_token& stop,
+                                                     const kube::HttpGet& bounds) {
+  if (const auto good = allowed_url(question.url, allowed); !good) return unknown(good.error().message);
+  if (question.query.empty()) return unknown("prometheus.query is empty");
+  if (question.query.size() > kLongestQuery) return unknown("prometheus.query is longer than 16 KiB");
+  kube::HttpGet request = bounds;
+  std::string path = "/api/v1/query?query=" + kube::percent_encoded(question.query);
+  if (question.at) path += "&time=" + kube::percent_encoded(format_rfc3339(*question.at));
+  request.url = endpoint(question.url, path);
+  auto reply = kube::http_get(request, stop);
+  if (reply) return std::move(*reply);
+  const Error& error = reply.error();
+  return error.kind == ErrorKind::terminal ? unknown(error.message) : unheard(error.message);
+}
+
 Outcome run_prometheus_check(const api::PrometheusCheck& check, std::string_view project,
                              std::span<const std::string> allowed, const std::stop_token& stop,
                              const kube::HttpGet& bounds) {
   const auto expectation = parse_expectation(check.expect);
   if (!expectation) return unknown(expectation.error().message);
-  if (const auto good = allowed_url(check.url, allowed); !good) return unknown(good.error().message);
-  if (check.query.empty()) return unknown("prometheus.query is empty");
-  if (check.query.size() > kLongestQuery) return unknown("prometheus.query is longer than 16 KiB");
-  const auto query = with_project(check.query, project);
+  const auto query = fill_in(check.query, {.project = project});
   if (!query) return unknown(query.error().message);
-  kube::HttpGet request = bounds;
-  request.url = endpoint(check.url, "/api/v1/query?query=" + kube::percent_encoded(*query));
-  const auto reply = kube::http_get(request, stop);
-  if (reply) return judge_reply(*reply, *expectation);
-  const Error& error = reply.error();
-  return error.kind == ErrorKind::terminal ? unknown(error.message) : unheard(error.message);
+  const auto reply = ask_prometheus({check.url, *query}, allowed, stop, bounds);
+  if (const auto* none = std::get_if<Outcome>(&reply)) return *none;
+  return judge_reply(std::get<kube::Response>(reply), *expectation);
 }
 
 }  // namespace rls::checks

@@ -1,6 +1,7 @@
 #pragma once
 // What a check found. Unknown never passes a gate: silence is not evidence.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@ struct CheckResult {
   State state = State::unknown;
   std::string message;  ///< for people: no secrets, and of rows the value of the first column alone, cut
   Time at{};            ///< when it was asked; zero: never yet
+  std::optional<std::int64_t> count{};  ///< of transactions, where these were asked for and `state` is passed
   bool operator==(const CheckResult&) const = default;
 };
 
@@ -27,7 +29,8 @@ struct Outcome {
   Heard heard = Heard::answer;
   CheckResult::State state = CheckResult::State::unknown;
   std::string message;
-  std::optional<Duration> again_in{};  ///< when to look again, where the check itself knows best
+  std::optional<Duration> again_in{};   ///< when to look again, where the check itself knows best
+  std::optional<std::int64_t> count{};  ///< as of CheckResult
 };
 
 inline Outcome passed(std::string message) {

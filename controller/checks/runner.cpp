@@ -5,6 +5,7 @@
 #include "controller/checks/job_check.hpp"
 #include "controller/checks/prometheus_check.hpp"
 #include "controller/checks/sql_check.hpp"
+#include "controller/checks/transactions.hpp"
 
 namespace rls::checks {
 
@@ -17,6 +18,7 @@ Runner::Runner(kube::Client& client, Seam& seam, const Clock& clock, SettingsFor
       allowed_urls_(std::move(allowed_urls)) {}
 
 Outcome Runner::run(const Run& run, const std::stop_token& stop) {
+  if (run.count) return count(run, stop);
   const api::CheckSpec& check = run.check;
   if (check.sql) {
     const auto settings = settings_for_(run.database);
@@ -28,6 +30,14 @@ Outcome Runner::run(const Run& run, const std::stop_token& stop) {
   if (check.job)
     return run_job_check({run.migration, run.uid, run.subject}, check, client_, clock_.now(), stop);
   return unknown("the check has neither sql nor prometheus nor job");
+}
+
+Outcome Runner::count(const Run& run, const std::stop_token& stop) {
+  const CountQuery& query = *run.count;
+  if (query.source.prometheus) return count_by_prometheus(query, allowed_urls_, clock_.now(), stop);
+  const auto settings = settings_for_(run.database);
+  if (settings) return count_by_sql(query, *settings, seam_, stop);
+  return unknown("transactions are not counted: " + settings.error().message);
 }
 
 Result<void> Runner::sweep(const Wanted& wanted, const std::stop_token& stop) {

@@ -29,6 +29,8 @@ class Runner final : public Executor {
   Result<void> sweep(const Wanted& wanted, const std::stop_token& stop) override;
 
  private:
+  Outcome count(const Run& run, const std::stop_token& stop);
+
   kube::Client& client_;
   Seam& seam_;
   const Clock& clock_;

@@ -14,7 +14,16 @@ constexpr Duration kAfterOthers = seconds{30};
 constexpr Duration kSweepAgain = seconds{30};
 constexpr int kGoodFor = 3;  ///< intervals
 
-CheckResult never_run() { return {State::unknown, "has not been run yet", {}}; }
+CheckResult never_run(bool count) {
+  return {State::unknown, count ? "transactions have not been counted yet" : "has not been run yet", {}};
+}
+
+api::CheckSpec spec_of_count() {
+  api::CheckSpec spec{.name = std::string(kTransactions), .phases = {}};
+  spec.demanded_by = api::CheckSpec::DemandedBy::database;
+  spec.every = kCountEvery;
+  return spec;
+}
 
 }  // namespace
 
@@ -53,7 +62,7 @@ void Schedule::release(const api::ObjectName& name, Entry& entry) {
 }
 
 void Schedule::want(Wanted wanted, Moment now) {
-  if (wanted.checks.empty()) return forget(wanted.migration, now);
+  if (wanted.checks.empty() && !wanted.count) return forget(wanted.migration, now);
   const api::ObjectName name = wanted.migration;
   Entry& entry = entries_[name];
   if (entry.wanted == wanted) return;
@@ -61,15 +70,18 @@ void Schedule::want(Wanted wanted, Moment now) {
                              entry.wanted.database == wanted.database &&
                              entry.wanted.project == wanted.project;
   std::vector<Check> checks;
-  for (const api::CheckSpec& spec : wanted.checks) {
-    const auto known = std::find_if(entry.checks.begin(), entry.checks.end(),
-                                    [&](const Check& check) { return same_evidence && check.spec == spec; });
+  const auto add = [&](const api::CheckSpec& spec, const std::optional<CountQuery>& count) {
+    const auto known = std::find_if(entry.checks.begin(), entry.checks.end(), [&](const Check& check) {
+      return same_evidence && check.spec == spec && check.count == count;
+    });
     if (known != entry.checks.end()) {
       checks.push_back(*known);
     } else {
-      checks.push_back({++tickets_, spec, now, never_run(), {}});
+      checks.push_back({++tickets_, spec, count, now, never_run(count.has_value()), {}});
     }
-  }
+  };
+  for (const api::CheckSpec& spec : wanted.checks) add(spec, {});
+  if (wanted.count) add(spec_of_count(), wanted.count);
   // Also where nothing is known of Jobs from before: another leader may have made some.
   if (has_jobs(entry.wanted) || has_jobs(wanted)) {
     entry.sweep = now;
@@ -92,6 +104,7 @@ void Schedule::forget(const api::ObjectName& migration, Moment now) {
   }
   entry.checks.clear();
   entry.wanted.checks.clear();
+  entry.wanted.count.reset();
   entry.gone = true;
   list(migration, entry);
   if (!entry.out && !entry.sweep) entries_.erase(found);
@@ -120,8 +133,8 @@ std::optional<Schedule::Task> Schedule::take(Moment now) {
   Task task{entry.sweep_ticket, Sweep{entry.wanted}};
   if (check != entry.checks.end()) {
     const Wanted& wanted = entry.wanted;
-    task = {check->ticket,
-            Run{wanted.migration, wanted.uid, wanted.database, wanted.project, wanted.subject, check->spec}};
+    task = {check->ticket, Run{wanted.migration, wanted.uid, wanted.database, wanted.project, wanted.subject,
+                               check->spec, check->count}};
   }
   entry.out = task.ticket;
   list(name, entry);
@@ -183,7 +196,7 @@ void Schedule::apply(Check& check, const Outcome& outcome, Time at, Moment now) 
   const bool keeps = outcome.heard == Outcome::Heard::nothing ||
                      (outcome.heard == Outcome::Heard::running && check.spec.every);
   if (keeps && there_is_one) return;
-  check.shown = {outcome.state, outcome.message, at};
+  check.shown = {outcome.state, outcome.message, at, outcome.count};
   check.good_until.reset();
   if (outcome.state == State::unknown) return;
   check.good_until = now + kGoodFor * std::max(interval, outcome.again_in.value_or(interval));
@@ -204,8 +217,19 @@ std::map<std::string, CheckResult> Schedule::results(const api::ObjectName& migr
   std::map<std::string, CheckResult> all;
   const auto found = entries_.find(migration);
   if (found == entries_.end()) return all;
-  for (const Check& check : found->second.checks) all.insert_or_assign(check.spec.id(), seen(check, now));
+  for (const Check& check : found->second.checks) {
+    if (!check.count) all.insert_or_assign(check.spec.id(), seen(check, now));
+  }
   return all;
+}
+
+std::optional<CheckResult> Schedule::count(const api::ObjectName& migration, Moment now) const {
+  const auto found = entries_.find(migration);
+  if (found == entries_.end()) return std::nullopt;
+  for (const Check& check : found->second.checks) {
+    if (check.count) return seen(check, now);
+  }
+  return std::nullopt;
 }
 
 }  // namespace rls::checks

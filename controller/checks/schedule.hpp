@@ -9,15 +9,30 @@
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "controller/api/database.hpp"
 #include "controller/api/gating.hpp"
 #include "controller/api/object.hpp"
 #include "controller/checks/result.hpp"
 
 namespace rls::checks {
+
+/// The transactions of a project that are to be counted.
+struct CountQuery {
+  api::TransactionSource source;
+  std::string project;
+  Time since{};  ///< of the database's clock
+  bool operator==(const CountQuery&) const = default;
+};
+
+/// What a count is called beside the checks. No check has that name.
+inline constexpr std::string_view kTransactions = "(transactions)";
+/// How often transactions are counted. A figure three times as old is none.
+inline constexpr Duration kCountEvery = std::chrono::seconds{30};
 
 /// The checks of one migration that are to be run, from now until another Wanted.
 struct Wanted {
@@ -27,6 +42,7 @@ struct Wanted {
   std::string project;
   std::string subject;  ///< what results are evidence for; one for another subject is forgotten at once
   std::vector<api::CheckSpec> checks;
+  std::optional<CountQuery> count{};
   bool operator==(const Wanted&) const = default;
 };
 
@@ -38,6 +54,7 @@ struct Run {
   std::string project;
   std::string subject;
   api::CheckSpec check;
+  std::optional<CountQuery> count{};  ///< then that is asked, and the check has a name alone
 };
 
 /// Removes what is left of checks that are not wanted any more: all but `wanted`.
@@ -82,11 +99,14 @@ class Schedule {
   /// By the checks' ids. What has not been run, or could not be for too long, is unknown.
   [[nodiscard]] std::map<std::string, CheckResult> results(const api::ObjectName& migration,
                                                            Moment now) const;
+  /// The same of the count; none: none is wanted.
+  [[nodiscard]] std::optional<CheckResult> count(const api::ObjectName& migration, Moment now) const;
 
  private:
   struct Check {
     std::uint64_t ticket = 0;
     api::CheckSpec spec;
+    std::optional<CountQuery> count;
     Moment due;
     CheckResult shown;                 ///< before the first run: unknown
     std::optional<Moment> good_until;  ///< of a result that may get too old

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "controller/base/log.hpp"
 #include "controller/base/text.hpp"
@@ -25,23 +26,24 @@ std::string_view trimmed(std::string_view query) {
 }
 
 /// At most two rows and a piece of the value are sent, however much the query finds. The query stands on
-/// lines of its own, so that it may end in a comment. $1 is used here, too, as it must be used somewhere; the
-/// query comes first and says of what type it is.
-std::string statement(std::string_view query, std::string_view expect) {
-  const std::size_t enough = std::max(expect.size(), kLongestShown) + 1;
-  return "SELECT pg_catalog.left(CAST(q.first_column AS pg_catalog.text), " + std::to_string(enough) +
-         "), pg_catalog.pg_typeof(q.first_column)::pg_catalog.oid OPERATOR(pg_catalog.=) 16 FROM (\n" +
-         std::string(query) + "\n) AS q(first_column) WHERE CAST($1 AS pg_catalog.text) IS NOT NULL LIMIT 2";
-}
-
-std::string shown(std::string_view value) {
-  const std::string clean = log::redacted(value);
-  std::size_t end = 0;
-  for (std::size_t count = 0; end < clean.size(); ++end) {
-    if ((clean[end] & 0xC0) != 0x80 && ++count > kLongestShown)
-      return rls::quoted(clean.substr(0, end) + "…", 1024);
+/// lines of its own, so that it may end in a comment. Parameters with a type get it before the query is read;
+/// the others are used after it, as each must be somewhere, and the query says first of what type they are.
+std::string statement(const SqlQuestion& question) {
+  const std::size_t enough = std::max(question.longest, kLongestShown) + 1;
+  std::string types, used;
+  for (std::size_t i = 0; i < question.parameters.size(); ++i) {
+    const std::string name = "$" + std::to_string(i + 1);
+    if (question.parameters[i].type.empty()) {
+      used += (used.empty() ? " WHERE CAST(" : " AND CAST(") + name + " AS pg_catalog.text) IS NOT NULL";
+    } else {
+      types += (types.empty() ? "(SELECT " : ", ") + name + "::pg_catalog.";
+      types += question.parameters[i].type;
+    }
   }
-  return rls::quoted(clean, 1024);
+  if (!types.empty()) types += ") AS parameters, ";
+  return "SELECT pg_catalog.left(CAST(q.first_column AS pg_catalog.text), " + std::to_string(enough) +
+         "), pg_catalog.pg_typeof(q.first_column)::pg_catalog.oid OPERATOR(pg_catalog.=) 16 FROM " + types +
+         "(\n" + std::string(trimmed(question.query)) + "\n) AS q(first_column)" + used + " LIMIT 2";
 }
 
 bool is_expected(std::string_view value, bool boolean, std::string_view expect) {
@@ -49,13 +51,11 @@ bool is_expected(std::string_view value, bool boolean, std::string_view expect) 
   return boolean && expect.size() == 1 && value.starts_with(expect);
 }
 
-Outcome judge(const postgres::Rows& rows, std::string_view expect) {
+std::variant<SqlAnswer, Outcome> read(const postgres::Rows& rows) {
   if (rows.size() == 0) return unknown("the query gave no row; exactly one is wanted");
   if (rows.size() > 1) return unknown("the query gave several rows; exactly one is wanted");
   if (rows.is_null(0, 0)) return unknown("the query gave NULL, which says nothing");
-  const std::string_view value = rows.text(0, 0);
-  if (is_expected(value, rows.boolean(0, 1), expect)) return passed("the query gave " + shown(value));
-  return failed("the query gave " + shown(value) + "; " + shown(expect) + " is expected");
+  return SqlAnswer{std::string(rows.text(0, 0)), rows.boolean(0, 1)};
 }
 
 /// What the server refuses is an answer; what it could not do this time is none.
@@ -87,28 +87,44 @@ std::string begin(const SqlLimits& limits) {
          "; SET LOCAL idle_in_transaction_session_timeout = " + statement_ms;
 }
 
-Outcome ask(postgres::Connection& connection, const api::SqlCheck& check, const std::string& project,
-            const SqlLimits& limits) {
-  const std::string expect = check.expect.empty() ? "true" : check.expect;
+std::variant<SqlAnswer, Outcome> ask(postgres::Connection& connection, const SqlQuestion& question,
+                                     const SqlLimits& limits) {
   if (const postgres::Reply begun = connection.script("check_begin", begin(limits)); !begun.ok()) {
     return from_error(postgres::to_error(*begun.failure, "begin a read-only transaction"));
   }
-  const postgres::Reply reply =
-      connection.run("check", statement(trimmed(check.query), expect), {&project, 1});
-  Outcome outcome = reply.ok() ? judge(reply.rows, expect) : from_failure(*reply.failure, limits);
+  std::vector<std::string> values;
+  for (const SqlQuestion::Parameter& parameter : question.parameters) values.push_back(parameter.value);
+  const postgres::Reply reply = connection.run("check", statement(question), values);
+  std::variant<SqlAnswer, Outcome> answer;
+  if (reply.ok()) {
+    answer = read(reply.rows);
+  } else {
+    answer = from_failure(*reply.failure, limits);
+  }
   // The connection's end does it, too, but through a pooler only some time later.
   if (connection.usable()) (void)connection.script("check_rollback", "ROLLBACK");
-  return outcome;
+  return answer;
 }
 
 }  // namespace
 
-Outcome run_sql_check(const api::SqlCheck& check, const std::string& project,
-                      const postgres::ConnectionSettings& settings, Seam& seam, const std::stop_token& stop,
-                      const SqlLimits& limits) {
-  if (trimmed(check.query).empty()) return unknown("sql.query is empty");
-  if (check.query.size() > kLongestQuery) return unknown("sql.query is longer than 64 KiB");
-  if (check.query.find('\0') != std::string::npos) return unknown("sql.query holds a NUL byte");
+std::string shown_value(std::string_view value) {
+  const std::string clean = log::redacted(value);
+  std::size_t end = 0;
+  for (std::size_t count = 0; end < clean.size(); ++end) {
+    if ((clean[end] & 0xC0) != 0x80 && ++count > kLongestShown)
+      return rls::quoted(clean.substr(0, end) + "…", 1024);
+  }
+  return rls::quoted(clean, 1024);
+}
+
+std::variant<SqlAnswer, Outcome> ask_sql(const SqlQuestion& question,
+                                         const postgres::ConnectionSettings& settings, Seam& seam,
+                                         const std::stop_token& stop, const SqlLimits& limits) {
+  const std::string_view query = question.query;
+  if (trimmed(query).empty()) return unknown("the query is empty");
+  if (query.size() > kLongestQuery) return unknown("the query is longer than 64 KiB");
+  if (query.find('\0') != query.npos) return unknown("the query holds a NUL byte");
   if (stop.stop_requested()) return unheard("stopped");
   postgres::Line line;
   const std::stop_callback cut(stop, [&line] { line.cut(); });
@@ -116,7 +132,19 @@ Outcome run_sql_check(const api::SqlCheck& check, const std::string& project,
   if (const auto* failure = std::get_if<postgres::SqlFailure>(&connected)) {
     return from_error(postgres::to_connect_error(*failure, settings.where));
   }
-  return ask(*std::get<0>(connected), check, project, limits);
+  return ask(*std::get<0>(connected), question, limits);
+}
+
+Outcome run_sql_check(const api::SqlCheck& check, const std::string& project,
+                      const postgres::ConnectionSettings& settings, Seam& seam, const std::stop_token& stop,
+                      const SqlLimits& limits) {
+  const std::string expect = check.expect.empty() ? "true" : check.expect;
+  const auto answer = ask_sql({.query = check.query, .parameters = {{"", project}}, .longest = expect.size()},
+                              settings, seam, stop, limits);
+  if (const auto* none = std::get_if<Outcome>(&answer)) return *none;
+  const auto& [value, boolean] = std::get<SqlAnswer>(answer);
+  if (is_expected(value, boolean, expect)) return passed("the query gave " + shown_value(value));
+  return failed("the query gave " + shown_value(value) + "; " + shown_value(expect) + " is expected");
 }
 
 }  // namespace rls::checks

@@ -108,7 +108,8 @@ api::GatesSpec required_gates(const GateInput& input) {
   gates.max_violations = std::min(gates.max_violations, floor.max_violations.value_or(gates.max_violations));
   // R-A6, as far as the runtime can tell.
   const bool managed = input.observed.managed;
-  gates.min_transactions = std::max(gates.min_transactions.value_or(managed ? kMinTransactions : 0),
+  const bool counted = managed || input.policy.transactions.has_value();
+  gates.min_transactions = std::max(gates.min_transactions.value_or(counted ? kMinTransactions : 0),
                                     floor.min_transactions.value_or(0));
   for (const auto& [phase, count] : floor.approvals) {
     auto& asked = gates.approvals[phase];

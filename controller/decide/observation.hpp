@@ -149,10 +149,12 @@ struct Observation {
 
   // Of a managed runtime. There `violations.count` leaves out what a person said is none, or is fixed.
   bool managed = false;
-  std::optional<std::int64_t> transactions;  ///< at least so many since phase_since; none: not counted
-  std::int64_t unreviewed = 0;               ///< kinds of violations of this phase without a verdict
-  std::optional<Time> fixed_at;              ///< the newest verdict `fixed`
-  std::optional<Time> reviewed_at;           ///< the newest verdict of any kind
+  /// At least so many since phase_since; none: not counted. Of an adopted runtime its source's figure.
+  std::optional<std::int64_t> transactions;
+  std::string transactions_message{};  ///< where a source is named and none are counted: why, and the remedy
+  std::int64_t unreviewed = 0;         ///< kinds of violations of this phase without a verdict
+  std::optional<Time> fixed_at;        ///< the newest verdict `fixed`
+  std::optional<Time> reviewed_at;     ///< the newest verdict of any kind
   std::optional<Time> recorded_since;  ///< so long every denial has been recorded; none: not all are now
 
   // What the cluster says beside the database.

@@ -153,7 +153,8 @@ bool same_but_counters(const api::MigrationStatus& a, const api::MigrationStatus
       gate.observed.clear();
       // When the last violation was, or what value a check found. All other messages say what is waited for.
       const bool found_value = gate.name == "Checks" && gate.state == api::GateState::blocked;
-      if (gate.name == "SoakTime" || found_value) gate.message.clear();
+      const bool counts = gate.name == "Transactions" && gate.state == api::GateState::waiting;
+      if (gate.name == "SoakTime" || found_value || counts) gate.message.clear();
     }
     return status;
   };

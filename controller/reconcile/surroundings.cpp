@@ -39,6 +39,12 @@ decide::Guard guard_of(bool bound, const std::optional<Time>& since, const std::
       "make it anew, which changes nothing in the database"};
 }
 
+/// There is a project, and it is this migration's.
+bool was_looked_at(const decide::Observation& observed) {
+  return observed.database == decide::DatabaseState::ok && observed.project_known &&
+         !observed.conflict_with_older;
+}
+
 /// What a result is evidence for: the project as it stands in the phase it is in.
 std::string subject_of(const decide::Observation& observed) {
   return std::string(to_string(observed.phase)) + "@" + format_rfc3339(observed.phase_since);
@@ -68,7 +74,27 @@ void Surroundings::fill(const api::RlsMigration& migration, decide::Observation&
     const auto found = posture_.find(database_of(migration));
     observed.posture = found == posture_.end() ? std::nullopt : std::optional(found->second);
   }
-  observed.checks = checks_of(migration, observed, *admission);
+  const auto count = count_of(migration, observed);
+  observed.checks = checks_of(migration, observed, *admission, count);
+  if (!count) return;
+  if (const auto counted = board_.count(migration.meta.name)) {
+    observed.transactions = counted->count;
+    observed.transactions_message = counted->message;
+  }
+}
+
+/// Where the next step asks for transactions that the runtime does not count, and a source is named.
+std::optional<checks::CountQuery> Surroundings::count_of(const api::RlsMigration& migration,
+                                                         const decide::Observation& observed) const {
+  const bool asked = was_looked_at(observed) && !observed.managed && observed.phase == Phase::shadow &&
+                     observed.phase < decide::asked_phase(migration);
+  const auto database = asked ? caches_.databases.get(database_of(migration)) : nullptr;
+  if (database == nullptr || !database->spec.policy.transactions) return std::nullopt;
+  const auto gates =
+      decide::required_gates({migration, database->spec.policy, observed, next_phase(observed.phase)});
+  if (gates.min_transactions.value_or(0) == 0) return std::nullopt;
+  return checks::CountQuery{*database->spec.policy.transactions, migration.spec.project,
+                            observed.phase_since};
 }
 
 /// Its own, and those of its database as that stands now: a look that began before the database was changed
@@ -83,22 +109,23 @@ std::vector<api::CheckSpec> Surroundings::demanded_of(const api::RlsMigration& m
 }
 
 /// Wants what guards the next step, and what watches the phase that stands; and says what is known of it.
-std::map<std::string, decide::CheckState> Surroundings::checks_of(const api::RlsMigration& migration,
-                                                                  const decide::Observation& observed,
-                                                                  const AdmissionState& admission) const {
+std::map<std::string, decide::CheckState> Surroundings::checks_of(
+    const api::RlsMigration& migration, const decide::Observation& observed, const AdmissionState& admission,
+    const std::optional<checks::CountQuery>& count) const {
   std::map<std::string, decide::CheckState> out;
   if (observed.conflict_with_older) board_.forget(migration.meta.name);  // it is another's project
-  const bool looked = observed.database == decide::DatabaseState::ok && observed.project_known &&
-                      !observed.conflict_with_older;
-  if (!looked) return out;
+  if (!was_looked_at(observed)) return out;
   const std::vector<api::CheckSpec> checks = demanded_of(migration);
-  if (checks.empty() && board_.results(migration.meta.name).empty()) return out;
+  if (checks.empty() && !count && board_.results(migration.meta.name).empty() &&
+      !board_.count(migration.meta.name))
+    return out;
   checks::Wanted wanted{.migration = migration.meta.name,
                         .uid = migration.meta.uid,
                         .database = database_of(migration),
                         .project = migration.spec.project,
                         .subject = subject_of(observed),
-                        .checks = {}};
+                        .checks = {},
+                        .count = count};
   const bool goes_up = observed.phase < decide::asked_phase(migration);
   for (const api::CheckSpec& check : checks) {
     const bool asked = (goes_up && decide::guards(check, next_phase(observed.phase))) ||

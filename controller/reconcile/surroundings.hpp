@@ -44,9 +44,11 @@ class Surroundings {
  private:
   [[nodiscard]] std::shared_ptr<const AdmissionState> admission() const;
   [[nodiscard]] std::vector<api::CheckSpec> demanded_of(const api::RlsMigration& migration) const;
-  [[nodiscard]] std::map<std::string, decide::CheckState> checks_of(const api::RlsMigration& migration,
-                                                                    const decide::Observation& observed,
-                                                                    const AdmissionState& admission) const;
+  [[nodiscard]] std::map<std::string, decide::CheckState> checks_of(
+      const api::RlsMigration& migration, const decide::Observation& observed,
+      const AdmissionState& admission, const std::optional<checks::CountQuery>& count) const;
+  [[nodiscard]] std::optional<checks::CountQuery> count_of(const api::RlsMigration& migration,
+                                                           const decide::Observation& observed) const;
   [[nodiscard]] std::vector<decide::Approval> approvals_of(const api::RlsMigration& migration,
                                                            const AdmissionState& admission) const;
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "controller/checks/prometheus_check.hpp"
+#include "controller/checks/transactions.hpp"
 #include "tests/support/prometheus.hpp"
 
 namespace rls::checks {
@@ -63,18 +64,15 @@ TEST_F(GenuinePrometheus, NoSampleAndNaNSayNothing) {
   EXPECT_EQ(ask("vector(1)[5m:1m]", "< 5").state, State::unknown) << "a matrix";
 }
 
-// Two labels are equal where Prometheus reads the name as it is.
+// absent() gives a sample with the labels that it was asked for: what the server has read of the name.
 TEST_F(GenuinePrometheus, TheProjectIsATextWhateverItHolds) {
-  const auto labelled = [](const std::string& text) {
-    return "label_replace(vector(1), \"p\", " + text + ", \"\", \"\")";
-  };
-  const std::string meant = labelled("`" + std::string(kProject) + "`");
-  for (const char* quoted : {"\"$project\"", "'$project'", "`$project`"}) {
-    const Outcome outcome = ask(meant + " and on (p) " + labelled(quoted), "== 1");
+  const std::string meant = "absent(x{p=`" + std::string(kProject) + "`})";
+  for (const char* quoted : {"\"$project\"", "'$project'"}) {
+    const Outcome outcome = ask(meant + " and on (p) absent(x{p=" + quoted + "})", "== 1");
     EXPECT_EQ(outcome.state, State::passed) << quoted << ": " << outcome.message;
   }
-  EXPECT_EQ(ask(meant + " and on (p) " + labelled("\"another\""), "== 1").state, State::unknown);
-  EXPECT_THAT(ask("vector(1) > $project", "== 1").message, HasSubstr("$project outside of quotes"));
+  EXPECT_EQ(ask(meant + " and on (p) absent(x{p=\"another\"})", "== 1").state, State::unknown);
+  EXPECT_THAT(ask("vector(1) > $project", "== 1").message, HasSubstr("$project must stand in double quotes"));
 }
 
 TEST_F(GenuinePrometheus, ItsRefusalIsQuoted) {
@@ -87,6 +85,52 @@ TEST_F(GenuinePrometheus, ItsRefusalIsQuoted) {
 
 TEST_F(GenuinePrometheus, AnotherPathIsNotFound) {
   EXPECT_THAT(ask("vector(1)", "== 1", "/elsewhere").message, HasSubstr("404"));
+}
+
+/// As a source of transactions of a project that entered its phase a minute and a half ago.
+class GenuineSource : public GenuinePrometheus {
+ protected:
+  static Outcome count(const std::string& query, const std::string& project = "sm") {
+    const Time now = std::chrono::floor<Duration>(std::chrono::system_clock::now());
+    CountQuery asked{.source = {}, .project = project, .since = now - 90s};
+    asked.source.prometheus = {url_, query};
+    return count_by_prometheus(asked, std::vector<std::string>{url_}, now, {});
+  }
+};
+
+TEST_F(GenuineSource, WindowAndInstantAreUnderstood) {
+  const Outcome window = count("sum_over_time(vector(1)[$window:1s]) or absent(x{p=\"$project\"})");
+  ASSERT_TRUE(window.count) << window.message;
+  EXPECT_GE(*window.count, 90);
+  EXPECT_LE(*window.count, 91);
+  const Outcome ago = count("vector(time() - $since) or absent(x{p=\"$project\"})");
+  ASSERT_TRUE(ago.count) << ago.message;
+  EXPECT_GE(*ago.count, 89);
+  EXPECT_LE(*ago.count, 90);
+  const Outcome at = count("sum(x{p=\"$project\"} @ $since) or vector(7)");
+  EXPECT_EQ(at.count, 7) << at.message;
+}
+
+// absent() gives a sample with the labels that it was asked for: what the server has read of the name.
+TEST_F(GenuineSource, AProjectOfAnyNameIsTheLabelThatWasMeant) {
+  const std::pair<std::string, std::string> rows[] = {
+      {"sm", "sm"},       {"a.b", "a.b"},   {"a\"b", "a\\\"b"},
+      {"a'b`c", "a'b`c"}, {"a\\", "a\\\\"}, {"ä\"} or vector(9e9) #", "ä\\\"} or vector(9e9) #"}};
+  for (const auto& [project, literal] : rows) {
+    const std::string mine = "absent(x{p=\"$project\"}) and on(p) ";
+    const Outcome same = count(mine + "absent(x{p=\"" + literal + "\"}) or vector(0)", project);
+    EXPECT_EQ(same.count, 1) << project << ": " << same.message;
+    const Outcome other = count("(" + mine + "absent(x{p=\"other\"})) or vector(0)", project);
+    EXPECT_EQ(other.count, 0) << project << ": " << other.message;
+    EXPECT_EQ(count("absent(x{p='$project'}) * 3", project).count, 3) << project;
+  }
+}
+
+TEST_F(GenuineSource, ABrokenQueryIsNoFigure) {
+  const Outcome broken = count("sum(increase(x{p=\"$project\"}[$window])");
+  EXPECT_EQ(broken.state, State::unknown);
+  EXPECT_THAT(broken.message, HasSubstr("parse error"));
+  EXPECT_THAT(count("sum(increase(x{p=\"$project\"}[$window]))").message, HasSubstr("use `or vector(0)`"));
 }
 
 }  // namespace

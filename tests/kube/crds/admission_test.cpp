@@ -353,12 +353,55 @@ TEST(Database, TheModeCannotBeChanged) {
 }
 
 TEST(Database, WhatDoesNotWorkYetIsRefused) {
-  expect_refused(good_database(), {
-                                      {R"({"spec":{"evidence":{"transactions":{"sql":"x"}}}})",
-                                       "spec.evidence.transactions is not supported"},
-                                      {R"({"spec":{"preflight":{"backup":{"maxAge":"24h"}}}})",
-                                       "spec.preflight is not supported"},
-                                  });
+  expect_refused(good_database(), {{R"({"spec":{"preflight":{"backup":{"maxAge":"24h"}}}})",
+                                    "spec.preflight is not supported"}});
+}
+
+TEST(Database, AnAdoptedOneMaySayWhoCountsTransactions) {
+  json adopted = good_database();
+  adopted["spec"]["checks"] = {{"secretRef", {{"name", "main-db-checks"}}}};
+  const auto sql = [](const std::string& query) {
+    return json{{"spec", {{"evidence", {{"transactions", {{"sql", query}}}}}}}}.dump();
+  };
+  const auto prometheus = [](const std::string& url, const std::string& query) {
+    const json asked = {{"prometheus", {{"url", url}, {"query", query}}}};
+    return json{{"spec", {{"evidence", {{"transactions", asked}}}}}}.dump();
+  };
+  const std::string url = "http://prometheus.monitoring:9090";
+  expect_accepted(
+      adopted,
+      {
+          sql("SELECT count(*) FROM app.requests WHERE project_id = $1 AND at > $2").c_str(),
+          prometheus(url, "sum(increase(requests_total{project=\"$project\"}[$window]))").c_str(),
+          prometheus(url + "/prom", "seen{project=\"$project\"} - (seen{project=\"$project\"} @ $since)")
+              .c_str(),
+      });
+  expect_refused(
+      adopted,
+      {
+          {R"({"spec":{"evidence":{"transactions":{}}}})", "has exactly one of sql and prometheus"},
+          {R"({"spec":{"evidence":{"transactions":{"sql":"SELECT $1, $2","prometheus":{"url":"http://p:9090",)"
+           R"("query":"$project $since"}}}}})",
+           "has exactly one of sql and prometheus"},
+          {sql("").c_str(), "spec.evidence.transactions.sql"},
+          {sql("SELECT count(*) FROM app.requests").c_str(), "must use $1, the project, and $2"},
+          {sql("SELECT count(*) FROM app.requests WHERE project_id = $1").c_str(),
+           "must use $1, the project, and $2"},
+          {prometheus("ftp://p", "$project $since").c_str(), "must be http:// or https://"},
+          {prometheus("http://me:secret@p", "$project $since").c_str(), "must be http:// or https://"},
+          {prometheus(url, "sum(increase(requests_total[$window]))").c_str(), "must use $project"},
+          {prometheus(url, "requests_total{project=\"$project\"}").c_str(),
+           "must use $project, and $window or $since"},
+          {R"({"spec":{"evidence":{"transactions":{"prometheus":{"url":"http://p"}}}}})",
+           "query: Required value"},
+          {R"({"spec":{"checks":null,"evidence":{"transactions":{"sql":"SELECT $1, $2"}}}})",
+           "needs the role for checks: set spec.checks.secretRef"},
+      });
+  json managed = adopted;
+  managed["spec"]["runtime"] = {{"mode", "Managed"}};
+  managed["spec"]["tables"] = json::array({{{"name", "app.*"}}});
+  expect_refused(managed, {{prometheus(url, "$project $since").c_str(),
+                            "spec.evidence.transactions goes with mode Adopted alone"}});
 }
 
 TEST(Database, FloorsPostureAndChecksAreAccepted) {

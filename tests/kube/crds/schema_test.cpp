@@ -134,6 +134,10 @@ TEST(Bounds, AreThoseOfTheCode) {
             api::kMaxConnections);
   EXPECT_EQ(at(database, "/spec/properties/runtime/properties/schema/maxLength"), api::kMaxIdentifierBytes);
   EXPECT_EQ(at(database, "/status/properties/projects/maxProperties"), api::kMaxProjectCounts);
+  const json source = at(database, "/spec/properties/evidence/properties/transactions/properties");
+  EXPECT_EQ(at(source, "/sql/maxLength"), api::kMaxQuery);
+  EXPECT_EQ(at(source, "/prometheus/properties/query/maxLength"), api::kMaxQuery);
+  EXPECT_EQ(at(source, "/prometheus/properties/url/maxLength"), api::kMaxUrl);
   const json adopted = at(database, "/status/properties/adopted/properties");
   for (const char* table : {"/statusTable", "/auditTable"}) {
     EXPECT_EQ(at(adopted, table)["properties"]["columns"]["maxProperties"], api::kMaxColumns);

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <pqxx/pqxx>
 #include <thread>
 
 #include "controller/base/log.hpp"
+#include "controller/checks/transactions.hpp"
 
 // libpqxx 6.4 loses one PGresult with each connection that breaks under a statement. Read by LeakSanitizer.
 extern "C" const char* __lsan_default_suppressions();  // NOLINT: its name
@@ -307,6 +309,97 @@ TEST_F(SqlCheck, ARowThatAnErrorQuotesIsNotShown) {
       "public.texts TO " +
       name_);
   EXPECT_THAT(ask("SELECT v::int = 1 FROM public.texts").message, Not(HasSubstr("row-canary")));
+}
+
+/// Transactions of projects since 12:00.
+class CountBySql : public SqlCheck {
+ protected:
+  void SetUp() override {
+    SqlCheck::SetUp();
+    sql("CREATE TABLE public.seen (project_id text, at timestamptz); GRANT SELECT ON public.seen TO " +
+        name_ +
+        "; INSERT INTO public.seen VALUES ('sm', '2026-01-15 12:00:00.000001Z'), ('sm', '2026-01-15 "
+        "13:00Z'), "
+        "('sm', '2026-01-15 12:00Z'), ('ab', '2026-01-15 13:00Z'), ('a'' OR true --', '2026-01-15 13:00Z')");
+  }
+  Outcome count(const std::string& query, const std::string& project = "sm", const SqlLimits& limits = {}) {
+    const auto settings = postgres::parse_connection_settings(with(name_ + ":" + kPassword));
+    if (!settings) {
+      ADD_FAILURE() << settings.error().message;
+      return {};
+    }
+    return count_by_sql(
+        {.source = {.sql = query}, .project = project, .since = *parse_rfc3339("2026-01-15T12:00:00Z")},
+        *settings, seam_, {}, limits);
+  }
+  /// At once: no older figure goes on counting.
+  void expect_none(const std::string& query, const std::string& because, const SqlLimits& limits = {}) {
+    const Outcome outcome = count(query, "sm", limits);
+    EXPECT_EQ(outcome.state, State::unknown) << query;
+    EXPECT_EQ(outcome.heard, Heard::answer) << query;
+    EXPECT_FALSE(outcome.count) << query;
+    EXPECT_THAT(outcome.message,
+                testing::StartsWith("transactions are not counted: spec.evidence.transactions.sql: "));
+    EXPECT_THAT(outcome.message, HasSubstr(because)) << query;
+    EXPECT_THAT(outcome.message, Not(HasSubstr(kPassword)));
+  }
+};
+
+constexpr const char* kCounting = "SELECT count(*) FROM public.seen WHERE project_id = $1 AND at > $2";
+
+TEST_F(CountBySql, CountsThoseOfTheProjectSinceTheInstant) {
+  EXPECT_EQ(count(kCounting).count, 2) << count(kCounting).message;
+  EXPECT_EQ(count(kCounting, "ab").count, 1);
+  EXPECT_EQ(count(kCounting, "nobody").count, 0);
+  EXPECT_EQ(count(kCounting, "a' OR true --").count, 1) << "a name is never read as SQL";
+  EXPECT_EQ(count(std::string(kCounting) + " -- so it is").count, 2);
+}
+
+TEST_F(CountBySql, ParametersHaveTheirTypesWhereverTheyStand) {
+  EXPECT_EQ(count("SELECT length($1) + CASE WHEN $2 = '2026-01-15 13:00+01' THEN 10 ELSE 0 END").count, 12);
+  EXPECT_EQ(count("SELECT 7").count, 7) << "both are left out";
+  EXPECT_EQ(count("SELECT 7 WHERE $2 < now()").count, 7);
+  sql("CREATE TABLE public.ids (id uuid); GRANT SELECT ON public.ids TO " + name_);
+  expect_none("SELECT count(*) FROM public.ids WHERE id = $1 AND now() > $2",
+              "operator does not exist: uuid");
+  EXPECT_EQ(count("SELECT count(*) FROM public.ids WHERE id = $1::uuid AND now() > $2",
+                  "7d444840-9dc0-11d1-b245-5ffdce74fad2")
+                .count,
+            0);
+  expect_none("SELECT $3", "supplies 2 parameters");
+}
+
+TEST_F(CountBySql, WholeNumbersOfAnyTypeAreFigures) {
+  EXPECT_EQ(count("SELECT 0").count, 0);
+  EXPECT_EQ(count("SELECT sum(n) FROM public.t").count, 6) << "a bigint or numeric";
+  EXPECT_EQ(count("SELECT 12::numeric").count, 12);
+  EXPECT_EQ(count("SELECT 9223372036854775807").count, std::numeric_limits<std::int64_t>::max());
+}
+
+TEST_F(CountBySql, AllElseIsNoFigure) {
+  expect_none("SELECT 1 WHERE false", "no row");
+  expect_none("SELECT n FROM public.t", "several rows");
+  expect_none("SELECT sum(n) FROM public.t WHERE false", "NULL");
+  for (const char* value :
+       {"-1", "1.5", "12.0::numeric(4,1)", "'NaN'::float8", "'Infinity'::float8", "'many'", "''", "'+5'",
+        "' 5'", "'5 '", "true", "9223372036854775808", "1e300::float8"}) {
+    expect_none(std::string("SELECT ") + value, "a whole number, 0 or more, is wanted");
+  }
+  expect_none("SELECT count(*) FROM public.nobody WHERE $1 = '' AND $2 < now()", "does not exist");
+  expect_none("SELECT count(*) FROM seen", "written with their schema");
+  expect_none("no SQL", "syntax error");
+}
+
+TEST_F(CountBySql, ReadsOnlyAndUnderTheLimitsOfChecks) {
+  expect_none("SELECT count(*) FROM public.t WHERE public.writes()", "read-only transaction");
+  expect_none("SELECT 1; DELETE FROM public.t", "");
+  EXPECT_EQ(value("SELECT count(*) FROM public.t"), "3");
+  expect_none("SELECT 1 FROM pg_sleep(60)", "the query took longer than 200 ms",
+              {.statement = 200ms, .lock = 2s});
+  pqxx::connection other(with(""));
+  pqxx::work holds(other);
+  holds.exec("LOCK TABLE public.seen IN ACCESS EXCLUSIVE MODE");
+  expect_none(kCounting, "waited longer than 200 ms for a lock", {.statement = 10s, .lock = 200ms});
 }
 
 }  // namespace

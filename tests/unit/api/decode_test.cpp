@@ -331,6 +331,32 @@ TEST(DecodeDatabase, ChecksOfTheFloorAreTheDatabases) {
   EXPECT_EQ(checks[1].prometheus, (PrometheusCheck{"http://p:9090", "up", "== 1"}));
 }
 
+json by_prometheus(const std::string& query) { return {{"url", "http://p:9090"}, {"query", query}}; }
+
+TEST(DecodeDatabase, AnAdoptedOneMaySayWhoCountsTransactions) {
+  json object = database_json();
+  EXPECT_EQ(decode_database(object.dump())->spec.policy.transactions, std::nullopt);
+  object["spec"]["checks"] = {{"secretRef", {{"name", "checks"}}}};
+  object["spec"]["evidence"] = {{"transactions", {{"sql", "SELECT $1, $2"}}}};
+  auto decoded = decode_database(object.dump());
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  EXPECT_EQ(decoded->spec.policy.transactions, TransactionSource{.sql = "SELECT $1, $2"});
+
+  object["spec"]["evidence"]["transactions"] = {{"prometheus", by_prometheus("$project $window")}};
+  decoded = decode_database(object.dump());
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  TransactionSource source;
+  source.prometheus = {"http://p:9090", "$project $window"};
+  EXPECT_EQ(decoded->spec.policy.transactions, source);
+
+  object["spec"]["runtime"] = {{"mode", "Managed"}};
+  object["spec"]["tables"] = json::array({{{"name", "app.*"}}});
+  decoded = decode_database(object.dump());
+  ASSERT_FALSE(decoded.ok());
+  EXPECT_THAT(decoded.error().message,
+              HasSubstr("spec.evidence.transactions: goes with mode Adopted alone: remove it"));
+}
+
 TEST(DecodeDatabase, NamesTheFieldThatIsWrong) {
   const std::vector<Bad> rows = {
       {"/spec/connection", "(removed)", "spec.connection.secretRef.name: required"},
@@ -370,6 +396,26 @@ TEST(DecodeDatabase, NamesTheFieldThatIsWrong) {
        {{"checks", json::array({{{"name", "a"}, {"sql", {{"query", "SELECT true"}}}},
                                 {{"name", "a"}, {"sql", {{"query", "SELECT true"}}}}})}},
        "stands there twice"},
+      {"/spec/evidence/transactions", json::object(), "exactly one of sql and prometheus is wanted"},
+      {"/spec/evidence/transactions",
+       {{"sql", "SELECT $1, $2"}, {"prometheus", by_prometheus("$project $since")}},
+       "spec.evidence.transactions: exactly one of sql and prometheus is wanted"},
+      {"/spec/evidence/transactions",
+       {{"sql", "SELECT $1"}},
+       "transactions.sql: does not use $2, the instant"},
+      {"/spec/evidence/transactions",
+       {{"sql", "SELECT $2"}},
+       "transactions.sql: does not use $1, the project"},
+      {"/spec/evidence/transactions", {{"sql", "SELECT $1, $2"}}, "set spec.checks.secretRef"},
+      {"/spec/evidence/transactions",
+       {{"prometheus", by_prometheus("up[$window]")}},
+       "transactions.prometheus.query: does not use $project"},
+      {"/spec/evidence/transactions",
+       {{"prometheus", by_prometheus("$project")}},
+       "transactions.prometheus.query: does not use $since or $window"},
+      {"/spec/evidence/transactions",
+       {{"prometheus", {{"url", "p:9090"}, {"query", "$project $since"}}}},
+       "does not begin with http:// or https://"},
       {"/spec/runtime/schema", "", "spec.runtime.schema: empty"},
       {"/spec/runtime/schema", std::string(64, 'x'), "longer than 63 bytes"},
       {"/spec/runtime/schema", "a\tb", "control character"},

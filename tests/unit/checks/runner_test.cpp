@@ -65,5 +65,22 @@ TEST_F(RunnerTest, AJobNeedsTheApiServer) {
 
 TEST_F(RunnerTest, NoneOfTheThreeIsSaid) { EXPECT_EQ(run({}).state, State::unknown); }
 
+TEST_F(RunnerTest, CountsNeedTheRoleOfTheDatabaseOrAnAllowedUrl) {
+  Runner runner(client, seam, clock,
+                [this](const api::ObjectName&) { return Result<postgres::ConnectionSettings>(settings); },
+                {});
+  checks::Run run{{"tenants", "shop"}, "uid", {"tenants", "main"}, "shop", "shadow", {}, {}};
+  run.count = CountQuery{.source = {.sql = "SELECT $1, $2"}, .project = "shop", .since = Time{}};
+  for (const Error& error : {settings, transient("Timeout", "spec.checks.secretRef is missing")}) {
+    settings = error;
+    const Outcome outcome = runner.run(run, {});
+    EXPECT_EQ(outcome.message, "transactions are not counted: spec.checks.secretRef is missing");
+    EXPECT_EQ(outcome.heard, Heard::answer) << "no older figure stands in for it";
+  }
+  run.count->source = {};
+  run.count->source.prometheus = {"http://prometheus:9090", "x{p=\"$project\"}[$window]"};
+  EXPECT_THAT(runner.run(run, {}).message, HasSubstr("--allowed-prometheus-urls"));
+}
+
 }  // namespace
 }  // namespace rls::checks

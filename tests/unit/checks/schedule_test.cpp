@@ -33,8 +33,8 @@ api::CheckSpec job(const std::string& name, std::optional<Duration> every = {}) 
 }
 Wanted wanted(std::vector<api::CheckSpec> checks, const std::string& subject = "shadow",
               const api::ObjectName& migration = kShop) {
-  return {migration, "uid-" + migration.name, {"tenants", "main"}, migration.name,
-          subject,   std::move(checks)};
+  return {migration, "uid-" + migration.name, {"tenants", "main"}, migration.name, subject, std::move(checks),
+          {}};
 }
 std::string name_of(const std::optional<Schedule::Task>& task) {
   if (!task) return "nothing";
@@ -391,6 +391,82 @@ TEST_F(ScheduleTest, ATurnThatNobodyWantsIsPassedOn) {
   EXPECT_EQ(due(), "nothing") << "it is not due yet";
   now += 5s;
   EXPECT_EQ(due(), "one/a") << "zen is next, and not due";
+}
+
+Wanted counted(std::vector<api::CheckSpec> checks = {}, const std::string& sql_text = "SELECT 12") {
+  Wanted out = wanted(std::move(checks));
+  out.count = CountQuery{.source = {.sql = sql_text}, .project = "shop", .since = kAt};
+  return out;
+}
+Outcome count_of(std::int64_t number) {
+  Outcome outcome = passed("");
+  outcome.count = number;
+  return outcome;
+}
+
+TEST_F(ScheduleTest, ACountIsNoCheckAndHasAFigure) {
+  schedule.want(counted({sql("a")}), now);
+  EXPECT_EQ(schedule.count(kShop, now)->message, "transactions have not been counted yet");
+  EXPECT_FALSE(schedule.count(kShop, now)->count);
+  run("shop/a", passed("x"));
+  EXPECT_TRUE(run("shop/(transactions)", count_of(12)));
+  EXPECT_EQ(schedule.count(kShop, now)->count, 12);
+  EXPECT_THAT(schedule.results(kShop, now), ElementsAre(Key("a")));
+  EXPECT_FALSE(schedule.count(kOther, now));
+}
+
+TEST_F(ScheduleTest, TransactionsAreCountedEveryThirtySeconds) {
+  schedule.want(counted(), now);
+  for (const Outcome& outcome : {count_of(12), unknown("x"), count_of(13)}) {
+    run("shop/(transactions)", outcome);
+    EXPECT_EQ(due_in(), 30s);
+    now += 30s;
+  }
+}
+
+TEST_F(ScheduleTest, AnotherFigureAloneIsNoChange) {
+  schedule.want(counted(), now);
+  EXPECT_TRUE(run("shop/(transactions)", count_of(12)));
+  now += 30s;
+  EXPECT_FALSE(run("shop/(transactions)", count_of(5000)));
+  EXPECT_EQ(schedule.count(kShop, now)->count, 5000);
+  now += 30s;
+  EXPECT_TRUE(run("shop/(transactions)", unknown("gone")));
+  EXPECT_FALSE(schedule.count(kShop, now)->count);
+}
+
+TEST_F(ScheduleTest, AFigureThatNobodyRenewsGetsTooOld) {
+  schedule.want(counted(), now);
+  run("shop/(transactions)", count_of(5000));
+  now += 90s;
+  EXPECT_EQ(schedule.count(kShop, now)->count, 5000);
+  now += 1ms;
+  EXPECT_FALSE(schedule.count(kShop, now)->count);
+  EXPECT_THAT(schedule.count(kShop, now)->message, StartsWith("has not been answered since"));
+}
+
+TEST_F(ScheduleTest, AnotherSourceOrInstantForgetsTheFigureAtOnce) {
+  for (const bool source : {true, false}) {
+    schedule.want(counted(), now);
+    run("shop/(transactions)", count_of(5000));
+    Wanted other = counted();
+    if (source) {
+      other.count->source.sql = "SELECT 13";
+    } else {
+      other.count->since += 1us;
+    }
+    schedule.want(other, now);
+    EXPECT_FALSE(schedule.count(kShop, now)->count);
+    EXPECT_EQ(schedule.next_due(), now);
+    schedule.clear();
+  }
+}
+
+TEST_F(ScheduleTest, WhereNothingIsCountedAnyMoreNothingIsAsked) {
+  schedule.want(counted(), now);
+  schedule.want(wanted({}), now);
+  EXPECT_FALSE(schedule.count(kShop, now));
+  EXPECT_EQ(due(), "nothing");
 }
 
 }  // namespace

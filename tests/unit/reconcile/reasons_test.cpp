@@ -50,11 +50,11 @@ const std::vector<std::string> kPlaces = {
     "controller/kube/status_error.cpp",
     "controller/kube/tls.cpp",
 };
-// No condition can hold these: the process does not start with them, it does not lead and tells of nothing,
-// or rlsctl alone meets them.
+// No condition can hold these: the process does not start with them, a watch alone meets it and goes on, it
+// does not lead and tells of nothing, or rlsctl alone meets them.
 const std::set<std::string> kNeverShown = {"RuntimeInUse",         "UnknownViolation", "HeldLower",
-                                           "ResourceNotInstalled", "NoCredentials",    "InvalidServer",
-                                           "InvalidProxy",         "NotLeading"};
+                                           "ResourceNotInstalled", "NoCredentials",    "Silence",
+                                           "InvalidServer",        "InvalidProxy",     "NotLeading"};
 
 std::map<std::string, std::string> reasons_in_code() {
   std::map<std::string, std::string> reasons;  // and a file where each stands

@@ -273,5 +273,88 @@ TEST_F(Beside, FindingsBlockFromASeverityOnUnlessTheyAreAccepted) {
   EXPECT_FALSE(in(Phase::shadow).posture) << "it is not known any more";
 }
 
+class Counting : public Beside {
+ protected:
+  Counting() {
+    migration.spec.phase = Phase::enforcing;
+    tell_who_counts(true);
+  }
+  void tell_who_counts(bool source, std::optional<std::int64_t> floor = {}) {
+    api::RlsDatabase database = *bench.caches.databases.get({Bench::kNamespace, "main"});
+    database.spec.policy.transactions.reset();
+    if (source) database.spec.policy.transactions = api::TransactionSource{.sql = "SELECT $1, $2"};
+    database.spec.policy.minimum_gates.min_transactions = floor;
+    database.meta.resource_version += "x";
+    bench.caches.databases.upsert(std::move(database));
+  }
+  void ask() {
+    checks::Outcome outcome = checks::passed("");
+    outcome.count = 12;
+    bench.executor.outcomes["database/" + std::string(checks::kTransactions)] = outcome;
+    while (bench.board.run_one()) {
+    }
+  }
+  int runs_in(Phase phase, const std::function<void(decide::Observation&)>& change = {}) {
+    bench.board.forget(migration.meta.name);
+    bench.executor.runs = 0;
+    in(phase, change);
+    ask();
+    return bench.executor.runs;
+  }
+};
+
+TEST_F(Counting, TheFigureIsWhatTheSourceSays) {
+  EXPECT_EQ(in(Phase::shadow).transactions, std::nullopt);
+  EXPECT_EQ(in(Phase::shadow).transactions_message, "transactions have not been counted yet");
+  ask();
+  EXPECT_EQ(in(Phase::shadow).transactions, 12);
+  since += 1h;
+  EXPECT_EQ(in(Phase::shadow).transactions, std::nullopt) << "it came again, and has done nothing yet";
+}
+
+TEST_F(Counting, OnlyWhereTheStepToEnforcingAsksForIt) {
+  EXPECT_EQ(runs_in(Phase::shadow), 1);
+  EXPECT_EQ(runs_in(Phase::pending), 0);
+  EXPECT_EQ(runs_in(Phase::enforcing), 0);
+  EXPECT_EQ(runs_in(Phase::shadow, [](auto& seen) { seen.managed = true; }), 0) << "it counts by itself";
+  EXPECT_EQ(runs_in(Phase::shadow, [](auto& seen) { seen.project_known = false; }), 0);
+  EXPECT_EQ(runs_in(Phase::shadow, [](auto& seen) { seen.database = decide::DatabaseState::unreachable; }),
+            0);
+  migration.spec.gates.min_transactions = 0;
+  EXPECT_EQ(runs_in(Phase::shadow), 0);
+  tell_who_counts(true, 1);
+  EXPECT_EQ(runs_in(Phase::shadow), 1) << "the floor asks for it";
+  tell_who_counts(false, 1);
+  EXPECT_EQ(runs_in(Phase::shadow), 0) << "nobody counts";
+  tell_who_counts(true, 1);
+  migration.spec.phase = Phase::shadow;
+  EXPECT_EQ(runs_in(Phase::shadow), 0) << "it does not go up";
+}
+
+TEST_F(Counting, StopsWhereItIsNotAskedForAnyMore) {
+  in(Phase::shadow);
+  tell_who_counts(false);
+  in(Phase::shadow);
+  EXPECT_FALSE(bench.board.count(migration.meta.name));
+  EXPECT_FALSE(bench.board.run_one());
+}
+
+TEST_F(Counting, AFigureOfBeforeIsNotShownWhereItIsNotAskedFor) {
+  in(Phase::shadow);
+  ask();
+  const auto seen = in(Phase::shadow, [](auto& look) { look.database = decide::DatabaseState::unreachable; });
+  EXPECT_EQ(seen.transactions, std::nullopt);
+}
+
+TEST_F(Counting, StandsBesideTheChecks) {
+  check("suite", {});
+  in(Phase::shadow);
+  bench.executor.outcomes["suite"] = checks::passed("fine");
+  ask();
+  EXPECT_EQ(wanted_in(Phase::shadow), Names{"suite"});
+  EXPECT_EQ(in(Phase::shadow).checks.at("suite").state, State::passed);
+  EXPECT_EQ(in(Phase::shadow).transactions, 12);
+}
+
 }  // namespace
 }  // namespace rls::reconcile
