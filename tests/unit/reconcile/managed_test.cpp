@@ -59,11 +59,10 @@ TEST_F(Managed, WhoMovedLetsTheTablesBeLookedAtAtOnce) {
 
 TEST_F(Managed, R_A7_AViolationThatIsInTheInboxStillIsDescribedWhenItIsDrained) {
   bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
-  bench.apply("sm", Phase::enforcing);
-  bench.look_at_database();
   FakeWorld::Project& sm = bench.world.projects["sm"];
   sm.violations = {1, bench.world.now};
   sm.inbox = 1;
+  bench.apply("sm", Phase::enforcing);
   bench.reconcile("sm");
   ASSERT_TRUE(bench.status("sm").violations);
   EXPECT_EQ(bench.status("sm").violations->total, 1);
