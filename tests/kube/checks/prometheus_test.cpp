@@ -13,6 +13,7 @@
 namespace rls::checks {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 using State = CheckResult::State;
 using Heard = Outcome::Heard;
