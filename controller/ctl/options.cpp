@@ -14,8 +14,8 @@ namespace {
 constexpr const char* kConnecting =
     "\nHow the database is reached, in this order:\n"
     "  --uri-file FILE            a file with a libpq URI or keyword string\n"
-    "  RLSCTL_DATABASE_URI        the same in the environment\n"
     "  --database NAME            the Secret of that RlsDatabase, read with your kubeconfig\n"
+    "  RLSCTL_DATABASE_URI        a connection string in the environment\n"
     "Passwords are never taken from arguments: everybody can see them there.\n"
     "Use the operator's own role: what it installed belongs to it.\n";
 

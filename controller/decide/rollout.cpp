@@ -77,7 +77,7 @@ void count(const MemberView& member, api::PhaseCounts& phases) {
   }
 }
 
-/// Why a project has not earned `aim`: "is in shadow (SoakTime Waiting)".
+/// Why a project has not earned `aim`: "is in shadow (SoakTime)".
 std::string standing_of(const MemberView& member, Phase aim) {
   std::string reason = member.why;
   const auto with_reason = [&](std::string text) {
@@ -129,7 +129,7 @@ std::optional<std::size_t> current_wave(std::span<const WaveDecision> decisions)
   return std::nullopt;
 }
 
-/// What a wave waits for, for the next wave's sake, then for its own: "ab: Violations Blocked".
+/// What a wave waits for, for the next wave's sake, then for its own: "ab: Violations".
 std::string waited_for(const api::RolloutSpec& spec, const WaveDecision& decision,
                        std::span<const MemberView> members) {
   const Phase aim = decision.passed() ? spec.phase : spec.advance_when;
@@ -140,7 +140,7 @@ std::string waited_for(const api::RolloutSpec& spec, const WaveDecision& decisio
   });
 }
 
-/// The state in one sentence: "wave 3 of 5 (three): waiting for ab: Violations Blocked".
+/// The state in one sentence: "wave 3 of 5 (three): waiting for ab: Violations".
 std::string progress_text(const api::RolloutSpec& spec, std::span<const WaveDecision> decisions,
                           std::span<const std::vector<MemberView>> members,
                           std::optional<std::size_t> current) {

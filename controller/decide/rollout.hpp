@@ -37,7 +37,7 @@ struct MemberView {
   Phase earned = Phase::pending;  ///< the last phase that the operator itself set
   Phase wanted = Phase::pending;  ///< the spec.phase of its RlsMigration
   bool stalled = false;           ///< a person has to act on it
-  std::string why{};              ///< short: "SoakTime Waiting"
+  std::string why{};              ///< short: "SoakTime,Review", or a reason
 };
 
 /// Whether the projects of a wave may go up. What holds them back concerns promotions alone: nobody is

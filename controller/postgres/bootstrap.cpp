@@ -74,9 +74,10 @@ std::string managed_part(const BootstrapWish& wish, const std::string& quote) {
          identifier(wish.role) + ";\n";
 }
 
-std::string adopted_part(const BootstrapWish& wish) {
+std::string adopted_part(const BootstrapWish& wish, const std::string& quote) {
   const std::string role = identifier(wish.role);
-  const std::string schema = identifier(wish.schema.empty() ? "public" : wish.schema);
+  const std::string name = wish.schema.empty() ? "public" : wish.schema;
+  const std::string schema = identifier(name);
   return "GRANT USAGE ON SCHEMA " + schema + " TO " + role +
          ";\n"
          "-- Reads and moves the phases.\n"
@@ -87,13 +88,36 @@ std::string adopted_part(const BootstrapWish& wish) {
          "GRANT SELECT, INSERT ON " +
          schema + ".rls_audit_log TO " + role +
          ";\n"
-         "-- Reads which projects there are.\n"
-         "GRANT SELECT ON " +
-         schema + ".project_registry TO " + role +
-         ";\n"
-         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA " +
-         schema + " TO " + role +
-         ";\n"
+         "-- Which projects there are, where there is a registry; and the sequences of the two tables.\n"
+         "DO " +
+         quote +
+         "\n"
+         "DECLARE\n"
+         "  registry  regclass := to_regclass(format('%I.project_registry', " +
+         literal(name) +
+         "));\n  tables    regclass[] := ARRAY[to_regclass(format('%I.rls_migration_status', " +
+         literal(name) + ")), to_regclass(format('%I.rls_audit_log', " + literal(name) +
+         "))];\n"
+         "  numbering regclass;\n"
+         "BEGIN\n"
+         "  IF registry IS NOT NULL THEN\n"
+         "    EXECUTE format('GRANT SELECT ON %s TO %I', registry, " +
+         literal(wish.role) +
+         ");\n"
+         "  END IF;\n"
+         "  FOR numbering IN\n"
+         "    SELECT DISTINCT d.refobjid::regclass FROM pg_attrdef a\n"
+         "    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = "
+         "'pg_class'::regclass\n"
+         "    JOIN pg_class c ON c.oid = d.refobjid AND c.relkind = 'S'\n"
+         "    WHERE a.adrelid = ANY (tables)\n"
+         "  LOOP\n"
+         "    EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', numbering, " +
+         literal(wish.role) +
+         ");\n"
+         "  END LOOP;\n"
+         "END\n" +
+         quote + ";\n" +
          "-- To see who holds a row.\n"
          "GRANT pg_read_all_stats TO " +
          role + ";\n";
@@ -113,7 +137,7 @@ std::string quote_of(const BootstrapWish& wish) {
 std::string bootstrap_sql(const BootstrapWish& wish) {
   const std::string quote = quote_of(wish);
   return role_part(wish, quote) +
-         (wish.mode == api::RuntimeMode::managed ? managed_part(wish, quote) : adopted_part(wish));
+         (wish.mode == api::RuntimeMode::managed ? managed_part(wish, quote) : adopted_part(wish, quote));
 }
 
 }  // namespace rls::postgres

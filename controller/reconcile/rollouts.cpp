@@ -17,7 +17,10 @@ using Members = std::vector<std::vector<decide::MemberView>>;
 std::string why_of(const api::MigrationStatus& status) {
   if (!status.blocked_by.empty()) return status.blocked_by;
   const api::Condition* ready = api::find_condition(status.conditions, "Ready");
-  return ready == nullptr || ready->status == api::ConditionStatus::is_true ? std::string{} : ready->reason;
+  if (ready == nullptr) return {};
+  // Suspended and held on request are as they should be, and not on their way.
+  const bool goes_on = ready->reason == "AwaitingGates" || ready->reason == "TargetReached";
+  return ready->status == api::ConditionStatus::is_true && goes_on ? std::string{} : ready->reason;
 }
 
 decide::MemberView view_of(const MemberLook& look, const std::string& rollout) {

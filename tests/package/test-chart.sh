@@ -46,6 +46,7 @@ test_bad_values_are_refused_with_their_reason() {
   refuses "at '/secretAccess/0/names/0': '*' does not match" --set-json 'secretAccess=[{"namespace":"tenants","names":["*"]}]'
   refuses "at '/terminationGracePeriodSeconds': minimum" --set terminationGracePeriodSeconds=1
   refuses 'observeInterval must be from 1s to 1h, such as 15s or 1m30s, not "2h"' --set observeInterval=2h
+  refuses 'observeInterval must be from 1s to 1h, such as 15s or 1m30s, not "2h"' --set config.observeInterval=2h
   refuses 'namespace "tenants" is named twice' --set "$secrets" --set 'secretAccess[1].namespace=tenants,secretAccess[1].names={x}'
   refuses 'never looks into namespace "tenants", as watchNamespace is "other"' --set "$secrets,watchNamespace=other"
   refuses "the Deployment finds its Pods by it" --set 'podLabels.app\.kubernetes\.io/name=x'
