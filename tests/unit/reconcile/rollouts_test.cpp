@@ -142,6 +142,16 @@ TEST_F(RolloutsInUse, R_A10_AWaveGoesTogether) {
   EXPECT_THAT(status().message, HasSubstr("ab"));
 }
 
+TEST_F(RolloutsInUse, ASuspendedMemberIsNamedAsThat) {
+  bench.apply("sm", Phase::complete, [](auto& m) { m.spec.suspend = true; });
+  bench.world.projects["sm"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.world.now += 168h;
+  bench.roll_out("all", {{"sm"}});
+  bench.look_at_database();
+  bench.look_at_database();
+  EXPECT_THAT(status().message, HasSubstr("Suspended"));
+}
+
 TEST_F(RolloutsInUse, AFrozenOneGoesOnWhenItThaws) {
   bench.stands("sm", Phase::pending, Phase::shadow);
   bench.roll_out("all", {{"sm"}}, [&](api::RlsRollout& rollout) {
