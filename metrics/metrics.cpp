@@ -302,7 +302,13 @@ void append_runtimes(std::string& out, const std::vector<RuntimeSample>& runtime
   family(Id::database_tables_unprotected,
          [](const RuntimeSample& runtime) { return runtime.tables_unprotected; });
   family(Id::database_runtime_changed, [](const RuntimeSample& runtime) { return runtime.changed ? 1 : 0; });
-  family(Id::database_isolated, [](const RuntimeSample& runtime) { return runtime.isolated ? 1 : 0; });
+  append_head(out, info(Id::database_isolated));
+  for (const RuntimeSample& runtime : runtimes) {
+    if (!runtime.isolated) continue;
+    append_sample(out, info(Id::database_isolated),
+                  {{"namespace", runtime.database.ns}, {"database", runtime.database.name}},
+                  *runtime.isolated ? 1 : 0);
+  }
 }
 
 void append_rollouts(std::string& out, const std::vector<RolloutSample>& rollouts) {

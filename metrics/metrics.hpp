@@ -65,8 +65,8 @@ struct RequestSample {
 struct RuntimeSample {
   api::ObjectName database;
   std::int64_t tables_unprotected = 0;
-  bool changed = false;   ///< by somebody else
-  bool isolated = false;  ///< condition Isolated is True
+  bool changed = false;            ///< by somebody else
+  std::optional<bool> isolated{};  ///< what condition Isolated says; none: Unknown
 };
 
 /// A rollout as its status tells of it.

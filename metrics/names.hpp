@@ -105,7 +105,9 @@ inline constexpr std::array kTable = {
     Info{Id::database_runtime_changed, "rls_database_runtime_changed", Type::gauge, "namespace,database",
          "1 where somebody else had changed the managed runtime at the last look, else 0."},
     Info{Id::database_isolated, "rls_database_isolated", Type::gauge, "namespace,database",
-         "1 where every project of a managed database enforces and all tables are protected, else 0."},
+         "1 where every project of a managed database enforces and all tables are protected, 0 where not; "
+         "absent "
+         "while nobody can tell."},
     Info{Id::rollout_projects, "rls_rollout_projects", Type::gauge, "namespace,rollout,phase",
          "Projects of the rollout by the phase they are in."},
     Info{Id::rollout_wave_open, "rls_rollout_wave_open", Type::gauge, "namespace,rollout,wave",

@@ -186,8 +186,8 @@ struct RuntimeStatus {
   std::vector<std::string> drift;      ///< what somebody else changed, in sentences; ≤ 20
   std::string not_ready_because;       ///< empty: installed, and all tables are in the form wanted
   std::optional<Time> recorded_since;  ///< without a gap; none: not everything is recorded now
-  std::int64_t old_sessions = 0;       ///< that may still live by an older phase
-  std::int64_t without_context = 0;    ///< accesses without a context that were noted
+  std::optional<std::int64_t> old_sessions = 0;  ///< that live by an older phase; none: nobody can tell
+  std::int64_t without_context = 0;              ///< accesses without a context that were noted
   AdoptedStatus::Evidence evidence;
   bool operator==(const RuntimeStatus&) const = default;
 };

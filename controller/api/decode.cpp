@@ -359,7 +359,9 @@ std::optional<RuntimeStatus> read_runtime(const Fields& status) {
   });
   const Fields fields = status.child("runtime");
   fields.time("recordedSince", runtime.recorded_since);
-  fields.integer("oldSessions", runtime.old_sessions, 0, kMaxInteger);
+  runtime.old_sessions.reset();
+  if (fields.has("oldSessions"))
+    fields.integer("oldSessions", runtime.old_sessions.emplace(), 0, kMaxInteger);
   fields.integer("withoutContext", runtime.without_context, 0, kMaxInteger);
   fields.text("notReadyBecause", runtime.not_ready_because);
   fields.each_item("drift", [&](std::string_view text) { runtime.drift.emplace_back(text); });

@@ -130,7 +130,7 @@ void write_runtime(JsonWriter& json, const RuntimeStatus& runtime) {
   json.end_object();
   json.key("runtime").begin_object();
   write_time(json, "recordedSince", runtime.recorded_since);
-  json.member("oldSessions", runtime.old_sessions);
+  if (runtime.old_sessions) json.member("oldSessions", *runtime.old_sessions);
   json.member("withoutContext", runtime.without_context);
   json.member("notReadyBecause", runtime.not_ready_because);
   if (!runtime.drift.empty()) {

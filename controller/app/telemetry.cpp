@@ -102,9 +102,11 @@ std::vector<metrics::RuntimeSample> Telemetry::runtimes() const {
     const std::int64_t lacking = runtime->tables - runtime->protected_tables;
     const bool ready = runtime->not_ready_because.empty();
     const auto* isolated = api::find_condition(database->status.conditions, "Isolated");
+    std::optional<bool> known;
+    if (isolated != nullptr && isolated->status != api::ConditionStatus::unknown)
+      known = isolated->status == api::ConditionStatus::is_true;
     out.push_back({database->meta.name, std::max<std::int64_t>(lacking, ready ? 0 : 1),
-                   !runtime->drift.empty(),
-                   isolated != nullptr && isolated->status == api::ConditionStatus::is_true});
+                   !runtime->drift.empty(), known});
   }
   return out;
 }

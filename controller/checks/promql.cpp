@@ -57,7 +57,7 @@ class Filler {
     while (!rest_.empty()) {
       const char c = rest_.front();
       if (c == '#') {
-        take(rest_.find('\n'));
+        take(rest_.find_first_of("\r\n"));
       } else if (c == '"' || c == '\'' || c == '`') {
         if (auto done = quoted_text(c); !done) return done.error();
       } else if (c == '$') {
@@ -67,6 +67,11 @@ class Filler {
         take(1);
       }
     }
+    // In a comment or another text they say nothing: it would count everybody's, or all of the past.
+    if (values_.demanded && !names_project_)
+      return bad("$project is nowhere but in a comment or another text");
+    if (values_.demanded && !names_time_)
+      return bad("$since or $window is nowhere but in a comment or a text");
     return std::move(out_);
   }
 
@@ -95,10 +100,12 @@ class Filler {
     (out_ += quote) += escaped(values_.project);
     out_ += quote;
     rest_.remove_prefix(end + 1);
+    names_project_ = true;
     return {};
   }
 
   static bool mentions_project(std::string_view text) {
+    if (text.find("${project}") != text.npos) return true;
     for (std::size_t at = text.find(kProject); at != text.npos; at = text.find(kProject, at + 1)) {
       const std::size_t next = at + kProject.size();
       if (next == text.size() || !is_word(text[next])) return true;
@@ -115,6 +122,7 @@ class Filler {
   Result<void> placeholder() {
     const auto end = std::find_if_not(rest_.begin() + 1, rest_.end(), is_word);
     const std::string_view name = rest_.substr(0, static_cast<std::size_t>(end - rest_.begin()));
+    names_time_ = names_time_ || name == "$since" || name == "$window";
     if (name == "$since" && values_.since) {
       out_ += seconds(since_);
     } else if (name == "$window" && values_.since) {
@@ -135,6 +143,7 @@ class Filler {
   const milliseconds since_, window_;
   std::string out_;
   char last_ = ' ', before_last_ = ' ';  ///< of what was read
+  bool names_project_ = false, names_time_ = false;
 };
 
 }  // namespace

@@ -14,6 +14,7 @@ struct PromqlValues {
   std::string_view project;
   std::optional<Time> since{};  ///< none: the query has neither $since nor $window
   Time now{};                   ///< the instant of the query, after `since`
+  bool demanded = false;        ///< the query must use the project, and one of the others
 };
 
 /// Puts the values in place of

@@ -49,7 +49,7 @@ Outcome count_by_sql(const CountQuery& query, const postgres::ConnectionSettings
 Outcome count_by_prometheus(const CountQuery& query, std::span<const std::string> allowed, Time now,
                             const std::stop_token& stop, const kube::HttpGet& bounds) {
   const auto& source = *query.source.prometheus;
-  const auto filled = fill_in(source.query, {query.project, query.since, now});
+  const auto filled = fill_in(source.query, {query.project, query.since, now, true});
   if (!filled) return uncounted(kPrometheus, filled.error().message);
   const auto reply = ask_prometheus({source.url, *filled, now}, allowed, stop, bounds);
   if (const auto* none = std::get_if<Outcome>(&reply)) return uncounted(kPrometheus, none->message);

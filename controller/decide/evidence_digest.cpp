@@ -90,6 +90,10 @@ std::string evidence_digest(const api::RlsMigration& migration, const api::Datab
   const std::vector<api::CheckSpec>& floor = policy.minimum_gates.checks;
   if (!floor.empty()) text.count(floor.size());
   for (const api::CheckSpec& check : floor) add(text, check);
+  if (const auto& source = policy.transactions) {
+    text.add("transactions").add(source->sql);
+    if (source->prometheus) text.add(source->prometheus->url).add(source->prometheus->query);
+  }
   return sha256_hex(text.str());
 }
 

@@ -219,7 +219,13 @@ NewRow new_row(const Table& table, std::string_view role) {
 
 /// Where projects are known that have no row in the status table yet: they count as in their first phase.
 Values registry_values(const Table& table, const Values& status, bool managed) {
-  const std::string first = managed ? "rls_operator.first_phase()::text" : "'pending'";
+  // What rls_operator.first_phase() says; by itself, as steps down need no function of the runtime.
+  const std::string& rows = status.at("status");
+  const std::string phase = managed ? "SELECT FROM " + rows + " f WHERE f." + status.at("status.phase") : "";
+  const std::string first = !managed ? "'pending'"
+                                     : "(SELECT CASE WHEN EXISTS (" + phase +
+                                           " IN ('pending', 'shadow')) OR NOT EXISTS (SELECT FROM " + rows +
+                                           ") THEN 'pending' ELSE 'enforcing' END)";
   const Column* const project = table.find(kProject);
   const bool usable = table.found && project != nullptr && project->may_select && !table.hides_rows;
   if (!usable) return {{"registered", "false"}, {"first_phase", first}};

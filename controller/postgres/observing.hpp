@@ -28,7 +28,7 @@ struct PolicyWatch {
   std::optional<Time> recorded_since;  ///< without a gap; none: not now
   std::int64_t version = 0;
   std::int64_t without_context = 0;  ///< noted accesses
-  std::int64_t old_sessions = 0;     ///< with a snapshot from before the newest move
+  std::int64_t old_sessions = 0;     ///< with a snapshot from before the newest move; -1: cannot be seen
 };
 
 /// The last look at the policies on one connection. It costs milliseconds where there are many functions, so

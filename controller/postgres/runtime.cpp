@@ -18,7 +18,7 @@ namespace rls::postgres {
 namespace {
 
 constexpr std::string_view kLogger = "postgres";
-constexpr std::int64_t kRuntimeVersion = 2;
+constexpr std::int64_t kRuntimeVersion = 3;
 // A waiting ACCESS EXCLUSIVE makes everybody else on the table wait behind it: short waits, some of them.
 constexpr std::string_view kShortWait = "SET LOCAL lock_timeout = '100ms'";
 constexpr int kWaits = 5;
@@ -450,7 +450,7 @@ Result<RuntimeReport> tend(OpenDatabase& database, const RuntimeWish& wish) {
   status.policy_hash = watch.hash;
   status.drift = std::move(drift);
   status.recorded_since = watch.recorded_since;
-  status.old_sessions = watch.old_sessions;
+  status.old_sessions = watch.old_sessions < 0 ? std::nullopt : std::optional(watch.old_sessions);
   status.without_context = watch.without_context;
   status.evidence = {.state = watch.evidence.state == decide::Evidence::State::complete  ? "Complete"
                               : watch.evidence.state == decide::Evidence::State::unknown ? "Unknown"

@@ -286,9 +286,9 @@ void add_isolation(const api::RlsDatabase& before, const api::DatabaseStatus& af
   const api::Condition* is = api::find_condition(after.conditions, "Isolated");
   if (is == nullptr || is->status == ConditionStatus::unknown) return;
   const bool isolated = is->status == ConditionStatus::is_true;
-  const bool before_it = was != nullptr && was->status == ConditionStatus::is_true;
-  const bool known_before = was != nullptr && was->status != ConditionStatus::unknown;
-  if (isolated == before_it || (isolated && was != nullptr && !known_before)) return;
+  // Unknown: it was, when it was last seen.
+  const bool before_it = was != nullptr && was->status != ConditionStatus::is_false;
+  if (isolated == before_it) return;
   drafts.push_back({isolated ? EventReason::isolated : EventReason::isolation_lost, is->reason, is->message});
 }
 

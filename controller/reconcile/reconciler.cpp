@@ -73,6 +73,7 @@ void Reconciler::process(const Queue::Batch& batch) {
       // Also where a wave may have arrived.
       again = !outcome.error && (((managed || rollouts_.any(name)) && any_moved(items)) ||
                                  (managed && !whole && any_unregistered(items)));
+      outcome.just_moved = any_moved(items);
       if (whole && !outcome.error) {
         outcome.error = describe(*open, managed, outcome);
       }
@@ -199,6 +200,7 @@ std::optional<Error> Reconciler::tend(Sessions::Open& open, const api::RlsDataba
   outcome.runtime.emplace().status = database.status.runtime.value_or(api::RuntimeStatus{});
   outcome.runtime->findings = database.status.findings;
   outcome.runtime->status.not_ready_because = report.error().message;
+  outcome.not_tended = true;
   log::warn(kLogger, "the managed runtime could not be tended",
             {{"namespace", database.meta.name.ns},
              {"database", database.meta.name.name},

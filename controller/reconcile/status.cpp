@@ -67,7 +67,7 @@ struct Isolation {
 
 /// Whether every session, one without a context too, is kept to its project's rows: phases restrict the
 /// reader, so nobody is isolated before the last one enforces (design 3-database: what it cannot see).
-Isolation isolation_of(const api::DatabaseStatus& status) {
+Isolation isolation_of(const DatabaseOutcome& outcome, const api::DatabaseStatus& status) {
   using api::ConditionStatus;
   const api::RuntimeStatus& runtime = *status.runtime;
   const auto in = [&](Phase phase) {
@@ -76,6 +76,10 @@ Isolation isolation_of(const api::DatabaseStatus& status) {
   };
   const std::int64_t open = in(Phase::pending) + in(Phase::shadow);
   const std::int64_t all = open + in(Phase::enforcing) + in(Phase::complete);
+  if (outcome.not_tended) {
+    return {ConditionStatus::unknown, "NotTended",
+            "the tables could not be looked at: " + runtime.not_ready_because};
+  }
   if (!runtime.not_ready_because.empty())
     return {ConditionStatus::is_false, "TablesNotProtected", runtime.not_ready_because};
   if (!runtime.drift.empty()) return {ConditionStatus::is_false, "RuntimeChanged", runtime.drift.front()};
@@ -87,9 +91,17 @@ Isolation isolation_of(const api::DatabaseStatus& status) {
                 " shadow): a session in the context of one of them, or without any, reads and writes "
                 "everybody's rows"};
   }
-  if (runtime.old_sessions > 0) {
+  // The tables and the sessions were looked at before it; another look follows at once.
+  if (outcome.just_moved) return {ConditionStatus::is_false, "JustMoved", "a project has just moved"};
+  if (!runtime.old_sessions) {
+    return {ConditionStatus::unknown, "SessionsNotSeen",
+            "whether sessions live by an older phase cannot be seen; run as a DBA: GRANT pg_read_all_stats "
+            "TO the "
+            "operator's role"};
+  }
+  if (*runtime.old_sessions > 0) {
     return {ConditionStatus::is_false, "OlderSessions",
-            std::to_string(runtime.old_sessions) +
+            std::to_string(*runtime.old_sessions) +
                 " sessions have a snapshot from before the last move and live by it until their "
                 "transactions end"};
   }
@@ -153,7 +165,7 @@ bool same_but_counters(const api::MigrationStatus& a, const api::MigrationStatus
       gate.observed.clear();
       // When the last violation was, or what value a check found. All other messages say what is waited for.
       const bool found_value = gate.name == "Checks" && gate.state == api::GateState::blocked;
-      const bool counts = gate.name == "Transactions" && gate.state == api::GateState::waiting;
+      const bool counts = gate.name == "Transactions" && gate.state != api::GateState::passed;
       if (gate.name == "SoakTime" || found_value || counts) gate.message.clear();
     }
     return status;
@@ -219,7 +231,7 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
       add("RuntimeReady", ConditionStatus::is_true, "Adopted", where);
     }
     if (managed) {
-      auto [state, reason, message] = isolation_of(status);
+      auto [state, reason, message] = isolation_of(outcome, status);
       add("Isolated", state, std::move(reason), std::move(message));
     }
     if (managed && !status.runtime->drift.empty()) {
@@ -240,9 +252,12 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
         away ? error.reason : "Connected", away ? error.message : "the server answers");
     add("RuntimeReady", away ? ConditionStatus::unknown : ConditionStatus::is_false, error.reason,
         error.message);
-    // What was said of it is old now.
-    if (api::find_condition(database.status.conditions, "Isolated") != nullptr)
-      add("Isolated", ConditionStatus::unknown, error.reason, error.message);
+    // Unknown means that it was, when it was last seen: so its end can be told when it is seen again.
+    if (const auto* was = api::find_condition(database.status.conditions, "Isolated")) {
+      const bool isolated = was->status != ConditionStatus::is_false;
+      add("Isolated", isolated ? ConditionStatus::unknown : was->status,
+          isolated ? error.reason : was->reason, isolated ? error.message : was->message);
+    }
     if (needs_person) {
       add("Stalled", ConditionStatus::is_true, error.reason, error.message);
     } else if (patient) {

@@ -44,6 +44,8 @@ struct DatabaseOutcome {
   std::map<std::string, std::int64_t> projects;    ///< by phase
   std::optional<api::AdoptedStatus> adopted;       ///< where it was opened, and is adopted
   std::optional<postgres::RuntimeReport> runtime;  ///< where it was opened, and is managed
+  bool not_tended = false;                         ///< `runtime` is that of the look before
+  bool just_moved = false;                         ///< a project, after `runtime` was looked at
 };
 api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutcome& outcome, Time now);
 

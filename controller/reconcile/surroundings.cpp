@@ -74,6 +74,10 @@ void Surroundings::fill(const api::RlsMigration& migration, decide::Observation&
     const auto found = posture_.find(database_of(migration));
     observed.posture = found == posture_.end() ? std::nullopt : std::optional(found->second);
   }
+  if (!observed.managed) {
+    observed.transactions.reset();
+    observed.transactions_message.clear();
+  }
   const auto count = count_of(migration, observed);
   observed.checks = checks_of(migration, observed, *admission, count);
   if (!count) return;

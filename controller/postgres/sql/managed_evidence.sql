@@ -22,8 +22,14 @@ SELECT (SELECT count(*) FROM t WHERE wanted),
             WHEN r.gap_at > clock_timestamp() - interval '15 minutes' THEN r.gap || ': the soak begins anew' END,
        r.version,
        (SELECT coalesce(sum(v.total), 0)::bigint FROM rls_operator.violation v WHERE v.project_id = ''),
-       -- Who has a snapshot from before the newest move still lives by the phase before.
-       (SELECT count(*) FROM pg_stat_activity s
-        WHERE s.datname = current_database() AND s.pid <> pg_backend_pid() AND s.backend_xmin IS NOT NULL
-          AND s.xact_start < (SELECT max(m.at) FROM rls_operator.transition m WHERE m.kind = 'moved'))
+       -- Who has a snapshot from before the newest change of a phase still lives by the phase before. From enforcing to complete
+       -- nothing changes for a session. Without the right to see others' snapshots nobody can tell: -1.
+       CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN
+         (SELECT count(*) FROM pg_stat_activity s
+          WHERE s.datname = current_database() AND s.pid <> pg_backend_pid() AND s.backend_xmin IS NOT NULL
+            AND s.backend_type = 'client backend'
+            AND s.xact_start < (SELECT max(m.at) FROM rls_operator.transition m
+                                WHERE m.kind IN ('moved', 'drift')
+                                  AND NOT (m.from_phase IN ('enforcing', 'complete') AND m.to_phase IN ('enforcing', 'complete'))))
+       ELSE -1 END
 FROM rls_operator.runtime r CROSS JOIN hash

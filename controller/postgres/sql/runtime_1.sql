@@ -1,4 +1,4 @@
--- The managed runtime, version 1: what applications call and policies read, in the schema {{schema}}; what the operator
+-- The managed runtime: what applications call and policies read, in the schema {{schema}}; what the operator
 -- alone reads and writes, in rls_operator. Runs in one transaction; where it ran before, it finds its work done and only
 -- makes the functions anew. {{schema}} is a plain lower-case name (checked in installing.cpp).
 
@@ -246,11 +246,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $rls$
          array_prepend(r.project_id::text, CASE WHEN r.access_level = 'SHARED' THEN
            ARRAY(SELECT p.target::text FROM {{schema}}.project_read_permissions p WHERE p.reader = r.project_id
                  AND p.target <> r.project_id ORDER BY 1) END),
-         r.access_level = 'SUPER' OR coalesce(s.migration_phase, rls_operator.first_phase()) = 'pending',
-         coalesce(s.migration_phase, rls_operator.first_phase()) = 'pending',
+         r.access_level = 'SUPER' OR coalesce(s.migration_phase, first.phase) = 'pending',
+         coalesce(s.migration_phase, first.phase) = 'pending',
          coalesce(s.migration_phase = 'shadow', false),
          r.logins
   FROM {{schema}}.project_registry r LEFT JOIN {{schema}}.rls_migration_status s ON s.project_id = r.project_id
+  CROSS JOIN (SELECT rls_operator.first_phase() AS phase OFFSET 0) first  -- once
   WHERE projects IS NULL OR r.project_id = ANY (projects)
   UNION ALL
   SELECT '', '{}', legacy AND NOT shadow, legacy AND NOT shadow, shadow, NULL

@@ -275,6 +275,6 @@ END
 $do$;
 GRANT SELECT ON {{schema}}.effective_access TO PUBLIC;
 
-INSERT INTO rls_operator.runtime (schema, version) VALUES ('{{schema}}', 2)
-ON CONFLICT (only_row) DO UPDATE SET version = 2;
+INSERT INTO rls_operator.runtime (schema, version) VALUES ('{{schema}}', 3)
+ON CONFLICT (only_row) DO UPDATE SET version = 3;
 UPDATE rls_operator.runtime SET fingerprint = rls_operator.runtime_now();

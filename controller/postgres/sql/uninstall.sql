@@ -4,7 +4,7 @@ DROP TABLE {{schema}}.rls_migration_status, {{schema}}.project_read_permissions,
   {{schema}}.rls_audit_log, {{schema}}.effective_access RESTRICT;
 DROP FUNCTION {{schema}}.set_project_context(text), {{schema}}.get_rls_mode(), {{schema}}.get_allowed_projects(),
   {{schema}}.note_violation(int, text, boolean, name, text), {{schema}}.note_write() RESTRICT;
-DROP FUNCTION IF EXISTS rls_operator.begin_projects(), rls_operator.first_phase() RESTRICT;  -- since version 2
+DROP FUNCTION IF EXISTS rls_operator.begin_projects(), rls_operator.first_phase() RESTRICT;  -- since version 3
 DROP TYPE {{schema}}.migration_phase_enum RESTRICT;
 DROP FUNCTION rls_operator.tend(jsonb, jsonb, interval), rls_operator.drain(), rls_operator.archive(interval, int),
   rls_operator.review(text[], text, text, text), rls_operator.not_noted(boolean), rls_operator.runtime_now(), rls_operator.foreign_rights(),

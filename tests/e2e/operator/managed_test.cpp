@@ -16,7 +16,8 @@ class Managed : public testing::Test {
     world_.sql(
         "DO $$ BEGIN CREATE ROLE e2e_managed_owner; EXCEPTION WHEN duplicate_object OR unique_violation THEN "
         "NULL; END $$; "
-        "GRANT e2e_managed_owner TO rls_operator_role; CREATE SCHEMA shop AUTHORIZATION e2e_managed_owner; "
+        "GRANT e2e_managed_owner, pg_read_all_stats TO rls_operator_role; CREATE SCHEMA shop AUTHORIZATION "
+        "e2e_managed_owner; "
         "SET ROLE e2e_managed_owner; CREATE TABLE shop.orders (id int PRIMARY KEY, project_id text NOT "
         "NULL); "
         "CREATE INDEX ON shop.orders (project_id); INSERT INTO shop.orders SELECT i, (ARRAY['sm', 'io'])[1 + "

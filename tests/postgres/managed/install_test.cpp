@@ -252,7 +252,7 @@ TEST_F(ManagedInstall, AnOlderRuntimeIsUpgradedInPlace) {
       "LIKE 'rls_operator%'");
   store = make();
   open();
-  EXPECT_EQ(tend().status.version, 2);
+  EXPECT_EQ(tend().status.version, 3);
   EXPECT_EQ(see("a").violations.count, 1);
   EXPECT_EQ(value("SELECT reads_all FROM rls.effective_access WHERE project_id = 'a'"), "f");
   EXPECT_EQ(tend().status.drift.size(), 0U);

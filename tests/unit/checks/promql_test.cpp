@@ -70,6 +70,26 @@ TEST(FillIn, OtherDollarSignsInTextsStayAndElsewhereAreRefused) {
   EXPECT_THAT(filled("seen[$]"), HasSubstr("is none of"));
 }
 
+// Who counts demands both, where they mean something: else it would count everybody's, or all of the past.
+TEST(FillIn, WhatIsDemandedCountsInNoCommentAndNoOtherText) {
+  const auto demanded = [](std::string_view query) {
+    const auto result = fill_in(query, {"sm", kSince, kSince + 90s, true});
+    return result ? *result : result.error().message;
+  };
+  EXPECT_EQ(demanded(R"(x{p="$project"}[$window])"), R"(x{p="sm"}[90000ms])");
+  EXPECT_THAT(demanded("sum(x[7d]) # \"$project\" $since"),
+              HasSubstr("$project is nowhere but in a comment"));
+  EXPECT_THAT(demanded("x{p=\"$project\"} # $window"), HasSubstr("$since or $window is nowhere but"));
+}
+
+TEST(FillIn, ACommentEndsWithItsLineHoweverThatEnds) {
+  EXPECT_EQ(filled("x # y\r{p=\"$project\"}"), "x # y\r{p=\"sm\"}");
+}
+
+TEST(FillIn, OtherWritingsOfTheProjectAreRefused) {
+  EXPECT_THAT(filled(R"(x{p="${project}"})"), HasSubstr("$project must be the whole of a text"));
+}
+
 TEST(FillIn, TheWindowNeverBeginsBeforeThePhase) {
   EXPECT_EQ(filled("x[$window]", "sm", 1ms), "x[1ms]");
   EXPECT_EQ(filled("x[$window]", "sm", 168h), "x[604800000ms]");

@@ -58,7 +58,7 @@ Sources sources() {
     visit({"200", "GET", 7});
     visit({"409", "PUT", 1});
   };
-  out.runtimes = [] { return std::vector<RuntimeSample>{{{"shop", "main"}, 2, true}}; };
+  out.runtimes = [] { return std::vector<RuntimeSample>{{{"shop", "main"}, 2, true, false}}; };
   out.rollouts = [] {
     RolloutSample all{.rollout = {"shop", "all"}, .phases = {1, 2, 0, 3}};
     all.waves = {{"one", false, 0, 0}, {"two", true, 2, 1}, {"three", false, 0, 0}};

@@ -308,6 +308,7 @@ TEST(Events, ADatabaseThatIsIsolatedAndThenIsNotIsTold) {
   EXPECT_THAT(told_of_database(yes, yes), IsEmpty());
   EXPECT_THAT(told_of_database(yes, unknown), IsEmpty());
   EXPECT_THAT(told_of_database(unknown, yes), IsEmpty()) << "the database was away";
+  EXPECT_THAT(told_of_database(unknown, no), ElementsAre("IsolationLost: why")) << "while it was";
   EXPECT_THAT(told_of_database({}, no), ElementsAre("DatabaseConnected: up"));
 }
 

@@ -10,6 +10,8 @@
 namespace rls::reconcile {
 namespace {
 
+using namespace std::chrono_literals;
+
 struct Managed : testing::Test {
   Managed() {
     api::RlsDatabase database = *bench.caches.databases.get({Bench::kNamespace, "main"});
@@ -137,8 +139,30 @@ TEST_F(Managed, IsIsolatedWhenTheLastProjectEnforces) {
   bench.world.runtime->status.not_ready_because = "app.nodes: somebody holds it";
   EXPECT_EQ(looked(), "TablesNotProtected");
   bench.world.runtime->status.not_ready_because.clear();
+  bench.world.runtime->status.old_sessions.reset();
+  EXPECT_EQ(looked(), "SessionsNotSeen");
+  bench.world.runtime->status.old_sessions = 0;
+  EXPECT_EQ(looked(), "EveryProjectEnforces");
+  bench.world.tend_error = transient("LockTimeout", "somebody holds a table");
+  EXPECT_EQ(looked(), "NotTended");
   bench.world.tend_error = transient("DatabaseUnreachable", "gone");
   EXPECT_EQ(looked(), "DatabaseUnreachable");
+}
+
+// The tables, and who lives by an older phase, were looked at before the move.
+TEST_F(Managed, IsNotIsolatedInTheLookThatMovesTheLastProject) {
+  bench.world.projects["io"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.apply("io", Phase::enforcing);
+  bench.world.now += 168h;
+  bench.queue.add({Bench::kNamespace, "main"}, {Kind::database, {Bench::kNamespace, "main"}});
+  const auto batch = bench.queue.try_take(1000, bench.clock.steady());
+  bench.reconciler.process(*batch);
+  bench.queue.done(*batch);
+  bench.client.answer_all();
+  ASSERT_EQ(bench.world.projects["io"].phase, Phase::enforcing);
+  EXPECT_EQ(database_reason("Isolated"), "JustMoved");
+  bench.run_due();
+  EXPECT_EQ(database_reason("Isolated"), "EveryProjectEnforces");
 }
 
 TEST_F(Managed, SpecAccessOnAnAdoptedDatabaseIsRefused) {
