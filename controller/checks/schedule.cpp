@@ -12,6 +12,8 @@ constexpr Duration kShortest = seconds{5};
 constexpr Duration kAfterPassed = seconds{60};
 constexpr Duration kAfterOthers = seconds{30};
 constexpr Duration kSweepAgain = seconds{30};
+/// Changes of the words alone.
+constexpr Duration kToldAgain = std::chrono::minutes{1};
 constexpr int kGoodFor = 3;  ///< intervals
 
 CheckResult never_run(bool count) {
@@ -77,7 +79,7 @@ void Schedule::want(Wanted wanted, Moment now) {
     if (known != entry.checks.end()) {
       checks.push_back(*known);
     } else {
-      checks.push_back({++tickets_, spec, count, now, never_run(count.has_value()), {}});
+      checks.push_back({++tickets_, spec, count, now, never_run(count.has_value()), {}, {}});
     }
   };
   for (const api::CheckSpec& spec : wanted.checks) add(spec, {});
@@ -182,7 +184,11 @@ bool Schedule::finish(const Task& task, const Outcome& outcome, Time at, Moment 
     const CheckResult before = seen(*check, now);
     apply(*check, outcome, at, now);
     const CheckResult after_it = seen(*check, now);
-    changed = before.state != after_it.state || before.message != after_it.message;
+    // A value that is another each time is no news each time.
+    const bool other_words =
+        before.message != after_it.message && (!check->told || now - *check->told >= kToldAgain);
+    changed = before.state != after_it.state || other_words;
+    if (changed) check->told = now;
   }
   release(migration, *entry);
   return changed;

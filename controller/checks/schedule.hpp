@@ -91,7 +91,8 @@ class Schedule {
   /// When the next one is due.
   [[nodiscard]] std::optional<Moment> next_due() const;
 
-  /// The run's end; it began at `at`. True: the state or message of a check has changed.
+  /// The run's end; it began at `at`. True: the state of a check has changed, or its message, which is told
+  /// once a minute at most.
   bool finish(const Task& task, const Outcome& outcome, Time at, Moment now);
   /// The sweep's end. One that failed is tried again.
   void finish(const Task& task, bool swept, Moment now);
@@ -110,6 +111,7 @@ class Schedule {
     Moment due;
     CheckResult shown;                 ///< before the first run: unknown
     std::optional<Moment> good_until;  ///< of a result that may get too old
+    std::optional<Moment> told;        ///< when a change of it was told last
   };
   struct Entry {
     Wanted wanted;

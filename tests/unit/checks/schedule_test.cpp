@@ -233,6 +233,21 @@ TEST_F(ScheduleTest, OnlyANewStateOrMessageIsAChange) {
   EXPECT_TRUE(run("shop/a", failed("y")));
 }
 
+// Each change is an urgent look at the project.
+TEST_F(ScheduleTest, AValueThatIsAnotherEachTimeIsToldOnceAMinute) {
+  schedule.want(wanted({sql("a", 5s)}), now);
+  EXPECT_TRUE(run("shop/a", failed("0")));
+  for (int i = 1; i < 12; ++i) {
+    now += 5s;
+    EXPECT_FALSE(run("shop/a", failed(std::to_string(i)))) << i;
+    EXPECT_EQ(result("a").message, std::to_string(i)) << "who looks finds the newest";
+  }
+  now += 5s;
+  EXPECT_TRUE(run("shop/a", failed("12")));
+  now += 5s;
+  EXPECT_TRUE(run("shop/a", passed("13"))) << "another state is told at once";
+}
+
 TEST_F(ScheduleTest, AnAnswerThatIsNoEvidenceCountsAtOnce) {
   schedule.want(wanted({sql("a", 60s)}), now);
   run("shop/a", passed("x"));
