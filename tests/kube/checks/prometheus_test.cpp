@@ -100,11 +100,12 @@ class GenuineSource : public GenuinePrometheus {
 };
 
 TEST_F(GenuineSource, WindowAndInstantAreUnderstood) {
-  const Outcome window = count("sum_over_time(vector(1)[$window:1s]) * scalar(absent(x{p=\"$project\"}))");
+  const Outcome window =
+      count("sum_over_time(vector(1)[$window:1s]) * scalar(absent(x{p=\"$project\"} @ $since))");
   ASSERT_TRUE(window.count) << window.message;
   EXPECT_GE(*window.count, 90);
   EXPECT_LE(*window.count, 91);
-  const Outcome ago = count("vector(time() - $since) * scalar(absent(x{p=\"$project\"}))");
+  const Outcome ago = count("vector(time() - $since) * scalar(absent(x{p=\"$project\"} @ $since))");
   ASSERT_TRUE(ago.count) << ago.message;
   EXPECT_GE(*ago.count, 89);
   EXPECT_LE(*ago.count, 90);
@@ -118,12 +119,12 @@ TEST_F(GenuineSource, AProjectOfAnyNameIsTheLabelThatWasMeant) {
       {"sm", "sm"},       {"a.b", "a.b"},   {"a\"b", "a\\\"b"},
       {"a'b`c", "a'b`c"}, {"a\\", "a\\\\"}, {"ä\"} or vector(9e9) #", "ä\\\"} or vector(9e9) #"}};
   for (const auto& [project, literal] : rows) {
-    const std::string mine = "sum(absent(x{p=\"$project\"}) and on(p) ";
+    const std::string mine = "sum(absent(x{p=\"$project\"} @ $since) and on(p) ";
     const Outcome same = count(mine + "absent(x{p=\"" + literal + "\"})) or vector(0)", project);
     EXPECT_EQ(same.count, 1) << project << ": " << same.message;
     const Outcome other = count(mine + "absent(x{p=\"other\"})) or vector(0)", project);
     EXPECT_EQ(other.count, 0) << project << ": " << other.message;
-    EXPECT_EQ(count("absent(x{p='$project'}) * 3", project).count, 3) << project;
+    EXPECT_EQ(count("absent(x{p='$project'} @ $since) * 3", project).count, 3) << project;
   }
 }
 
