@@ -70,10 +70,10 @@ void Reconciler::process(const Queue::Batch& batch) {
       // registered.
       if (whole && managed) outcome.error = tend(*open, *database, items, outcome);
       if (!outcome.error) outcome.error = work_on(*open, name, items, database->spec.policy, whole);
-      // Also where a wave may have arrived.
-      again = !outcome.error && (((managed || rollouts_.any(name)) && any_moved(items)) ||
-                                 (managed && !whole && any_unregistered(items)));
       outcome.just_moved = any_moved(items);
+      // Also where a wave may have arrived.
+      again = !outcome.error && (((managed || rollouts_.any(name)) && outcome.just_moved) ||
+                                 (managed && !whole && any_unregistered(items)));
       if (whole && !outcome.error) {
         outcome.error = describe(*open, managed, outcome);
       }

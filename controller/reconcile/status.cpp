@@ -65,9 +65,19 @@ struct Isolation {
   std::string message;
 };
 
+/// What cannot be told now: Unknown where it was isolated when it was last seen, so that the end of that can
+/// be told once it is known; else it is not known to be.
+Isolation untold(const api::RlsDatabase& database, std::string reason, std::string message) {
+  const auto* was = api::find_condition(database.status.conditions, "Isolated");
+  const bool isolated = was != nullptr && was->status != api::ConditionStatus::is_false;
+  return {isolated ? api::ConditionStatus::unknown : api::ConditionStatus::is_false, std::move(reason),
+          std::move(message)};
+}
+
 /// Whether every session, one without a context too, is kept to its project's rows: phases restrict the
 /// reader, so nobody is isolated before the last one enforces (design 3-database: what it cannot see).
-Isolation isolation_of(const DatabaseOutcome& outcome, const api::DatabaseStatus& status) {
+Isolation isolation_of(const api::RlsDatabase& database, const DatabaseOutcome& outcome,
+                       const api::DatabaseStatus& status) {
   using api::ConditionStatus;
   const api::RuntimeStatus& runtime = *status.runtime;
   const auto in = [&](Phase phase) {
@@ -76,10 +86,8 @@ Isolation isolation_of(const DatabaseOutcome& outcome, const api::DatabaseStatus
   };
   const std::int64_t open = in(Phase::pending) + in(Phase::shadow);
   const std::int64_t all = open + in(Phase::enforcing) + in(Phase::complete);
-  if (outcome.not_tended) {
-    return {ConditionStatus::unknown, "NotTended",
-            "the tables could not be looked at: " + runtime.not_ready_because};
-  }
+  if (outcome.not_tended)
+    return untold(database, "NotTended", "the tables could not be looked at: " + runtime.not_ready_because);
   if (!runtime.not_ready_because.empty())
     return {ConditionStatus::is_false, "TablesNotProtected", runtime.not_ready_because};
   if (!runtime.drift.empty()) return {ConditionStatus::is_false, "RuntimeChanged", runtime.drift.front()};
@@ -92,12 +100,11 @@ Isolation isolation_of(const DatabaseOutcome& outcome, const api::DatabaseStatus
                 "everybody's rows"};
   }
   // The tables and the sessions were looked at before it; another look follows at once.
-  if (outcome.just_moved) return {ConditionStatus::is_false, "JustMoved", "a project has just moved"};
+  if (outcome.just_moved) return untold(database, "JustMoved", "a project has just moved");
   if (!runtime.old_sessions) {
-    return {ConditionStatus::unknown, "SessionsNotSeen",
-            "whether sessions live by an older phase cannot be seen; run as a DBA: GRANT pg_read_all_stats "
-            "TO the "
-            "operator's role"};
+    return untold(database, "SessionsNotSeen",
+                  "whether sessions live by an older phase cannot be seen; run as a DBA: GRANT "
+                  "pg_read_all_stats TO the operator's role");
   }
   if (*runtime.old_sessions > 0) {
     return {ConditionStatus::is_false, "OlderSessions",
@@ -231,7 +238,7 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
       add("RuntimeReady", ConditionStatus::is_true, "Adopted", where);
     }
     if (managed) {
-      auto [state, reason, message] = isolation_of(outcome, status);
+      auto [state, reason, message] = isolation_of(database, outcome, status);
       add("Isolated", state, std::move(reason), std::move(message));
     }
     if (managed && !status.runtime->drift.empty()) {
@@ -252,11 +259,9 @@ api::DatabaseStatus project(const api::RlsDatabase& database, const DatabaseOutc
         away ? error.reason : "Connected", away ? error.message : "the server answers");
     add("RuntimeReady", away ? ConditionStatus::unknown : ConditionStatus::is_false, error.reason,
         error.message);
-    // Unknown means that it was, when it was last seen: so its end can be told when it is seen again.
-    if (const auto* was = api::find_condition(database.status.conditions, "Isolated")) {
-      const bool isolated = was->status != ConditionStatus::is_false;
-      add("Isolated", isolated ? ConditionStatus::unknown : was->status,
-          isolated ? error.reason : was->reason, isolated ? error.message : was->message);
+    if (api::find_condition(database.status.conditions, "Isolated") != nullptr) {
+      auto [state, reason, message] = untold(database, error.reason, error.message);
+      add("Isolated", state, std::move(reason), std::move(message));
     }
     if (needs_person) {
       add("Stalled", ConditionStatus::is_true, error.reason, error.message);

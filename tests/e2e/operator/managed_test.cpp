@@ -141,7 +141,9 @@ TEST_F(Managed, ATenantThatComesLaterOpensNothing) {
   EXPECT_THAT(as("late", everything).out, HasSubstr("rows 0"));
   EXPECT_THAT(run({"psql", "-XAt", world_.application_uri(), "-c", everything}).out, HasSubstr("rows 0"))
       << "without a context";
-  EXPECT_EQ(world_.condition("main", "Isolated", "rlsdatabase"), "True/EveryProjectEnforces");
+  EXPECT_TRUE(world_.eventually(
+      [&] { return world_.condition("main", "Isolated", "rlsdatabase") == "True/EveryProjectEnforces"; }));
+  EXPECT_EQ(world_.kubectl({"get", "events.events.k8s.io"}).out.find("IsolationLost"), std::string::npos);
 
   // A person may open it again, and everybody is told.
   ASSERT_EQ(world_.migrate("late", "late", "shadow", gates).exit_code, 0);

@@ -26,6 +26,19 @@ struct Managed : testing::Test {
   api::DatabaseStatus database_status() {
     return bench.caches.databases.get({Bench::kNamespace, "main"})->status;
   }
+  bool database_is(const char* type, api::ConditionStatus state) {
+    const auto status = database_status();
+    const api::Condition* const condition = api::find_condition(status.conditions, type);
+    return condition != nullptr && condition->status == state;
+  }
+  /// One look, without those that follow at once.
+  void look_once() {
+    bench.queue.add({Bench::kNamespace, "main"}, {Kind::database, {Bench::kNamespace, "main"}});
+    const auto batch = bench.queue.try_take(1000, bench.clock.steady());
+    bench.reconciler.process(*batch);
+    bench.queue.done(*batch);
+    bench.client.answer_all();
+  }
   std::string database_reason(const char* type) {
     const auto status = database_status();
     const api::Condition* const condition = api::find_condition(status.conditions, type);
@@ -154,15 +167,48 @@ TEST_F(Managed, IsNotIsolatedInTheLookThatMovesTheLastProject) {
   bench.world.projects["io"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
   bench.apply("io", Phase::enforcing);
   bench.world.now += 168h;
-  bench.queue.add({Bench::kNamespace, "main"}, {Kind::database, {Bench::kNamespace, "main"}});
-  const auto batch = bench.queue.try_take(1000, bench.clock.steady());
-  bench.reconciler.process(*batch);
-  bench.queue.done(*batch);
-  bench.client.answer_all();
+  look_once();
   ASSERT_EQ(bench.world.projects["io"].phase, Phase::enforcing);
   EXPECT_EQ(database_reason("Isolated"), "JustMoved");
+  EXPECT_TRUE(database_is("Isolated", api::ConditionStatus::is_false));
   bench.run_due();
   EXPECT_EQ(database_reason("Isolated"), "EveryProjectEnforces");
+}
+
+// Unknown is what was isolated: that it ends, or does not, is told when it is known.
+TEST_F(Managed, WhatCannotBeToldIsUnknownWhereItWasIsolatedAlone) {
+  using api::ConditionStatus;
+  bench.world.projects["io"] = {.phase = Phase::shadow, .last_ours = Phase::shadow};
+  bench.look_at_database();
+  bench.world.tend_error = transient("LockTimeout", "somebody holds a table");
+  bench.look_at_database();
+  EXPECT_TRUE(database_is("Isolated", ConditionStatus::is_false)) << "it never was: nothing is lost";
+  bench.world.tend_error.reset();
+  bench.world.runtime->status.old_sessions.reset();
+  bench.world.projects["io"] = {.phase = Phase::enforcing, .last_ours = Phase::enforcing};
+  bench.look_at_database();
+  EXPECT_EQ(database_reason("Isolated"), "SessionsNotSeen");
+  EXPECT_TRUE(database_is("Isolated", ConditionStatus::is_false));
+  bench.world.runtime->status.old_sessions = 0;
+  bench.look_at_database();
+  EXPECT_TRUE(database_is("Isolated", ConditionStatus::is_true));
+  bench.world.tend_error = transient("LockTimeout", "somebody holds a table");
+  bench.look_at_database();
+  EXPECT_TRUE(database_is("Isolated", ConditionStatus::unknown));
+}
+
+TEST_F(Managed, AProjectThatCompletesEndsNoIsolation) {
+  bench.world.projects["io"] = {.phase = Phase::enforcing, .last_ours = Phase::enforcing};
+  bench.apply("io", Phase::enforcing);
+  bench.look_at_database();
+  ASSERT_EQ(database_reason("Isolated"), "EveryProjectEnforces");
+  bench.apply("io", Phase::complete);
+  bench.world.now += 168h;
+  look_once();
+  ASSERT_EQ(bench.world.projects["io"].phase, Phase::complete);
+  EXPECT_TRUE(database_is("Isolated", api::ConditionStatus::unknown)) << "no Event says that it is lost";
+  bench.run_due();
+  EXPECT_TRUE(database_is("Isolated", api::ConditionStatus::is_true));
 }
 
 TEST_F(Managed, SpecAccessOnAnAdoptedDatabaseIsRefused) {

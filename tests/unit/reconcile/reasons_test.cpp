@@ -34,6 +34,7 @@ const std::vector<std::regex> kForms = {
     std::regex(R"re(return \{k(True|False|Unknown), k(True|False|Unknown), "([A-Z][A-Za-z]+)")re"),
     std::regex(R"re(\badd\("[A-Za-z]+", ConditionStatus::\w+, "([A-Z][A-Za-z]+)")re"),
     std::regex(R"re(return \{ConditionStatus::\w+, "([A-Z][A-Za-z]+)")re"),
+    std::regex(R"re(\buntold\(database, "([A-Z][A-Za-z]+)")re"),
     std::regex(R"re(\breason = "([A-Z][A-Za-z]+)")re"),
     std::regex(R"re(\bnote\("([A-Z][A-Za-z]+)")re"),
 };
